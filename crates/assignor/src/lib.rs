@@ -1,0 +1,1 @@
+//! Task assignment as a pure function.

@@ -1,0 +1,2 @@
+//! Measures kstreams; the counterpart of the JVM's Bench.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The embedded development broker, in memory or in a directory.

@@ -1,0 +1,2 @@
+//! The kstreams command.
+fn main() {}

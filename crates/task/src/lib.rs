@@ -1,0 +1,1 @@
+//! One task as a pure machine: records in, sends out.

@@ -1,0 +1,1 @@
+//! Runs a topology without Kafka, record by record.

@@ -1,0 +1,134 @@
+//! Records as user code sees them, and the types that may be in one.
+
+use kstreams_wire::Headers;
+
+/// A type that may be a key or a value. `Option<T>` is never `Data`: it is how a type says that it may be absent.
+pub trait Data: Clone + Send + 'static {}
+
+/// A key or value type of a stream: `T`, or `Option<T>` where nulls may come.
+pub trait Nullable: Clone + Send + 'static {
+    /// The type without the `Option`.
+    type Inner: Data;
+
+    /// The value, if there is one.
+    fn into_option(self) -> Option<Self::Inner>;
+
+    /// The value, if there is one, borrowed.
+    fn as_option(&self) -> Option<&Self::Inner>;
+
+    /// From a value that may be null; `None` if this type cannot be null.
+    fn from_option(value: Option<Self::Inner>) -> Option<Self>;
+}
+
+impl<T: Data> Nullable for T {
+    type Inner = T;
+
+    fn into_option(self) -> Option<T> {
+        Some(self)
+    }
+
+    fn as_option(&self) -> Option<&T> {
+        Some(self)
+    }
+
+    fn from_option(value: Option<T>) -> Option<Self> {
+        value
+    }
+}
+
+impl<T: Data> Nullable for Option<T> {
+    type Inner = T;
+
+    fn into_option(self) -> Option<T> {
+        self
+    }
+
+    fn as_option(&self) -> Option<&T> {
+        self.as_ref()
+    }
+
+    fn from_option(value: Option<T>) -> Option<Self> {
+        Some(value)
+    }
+}
+
+macro_rules! data {
+    ($($t:ty),* $(,)?) => { $(impl Data for $t {})* };
+}
+
+data!(
+    String,
+    bytes::Bytes,
+    Vec<u8>,
+    i8,
+    i16,
+    i32,
+    i64,
+    u8,
+    u16,
+    u32,
+    u64,
+    f32,
+    f64,
+    bool,
+    ()
+);
+
+impl<A: Data, B: Data> Data for (A, B) {}
+impl<T: Data> Data for Vec<Option<T>> {}
+
+/// A record in flight between two nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record<K, V> {
+    /// The key.
+    pub key: K,
+    /// The value.
+    pub value: V,
+    /// Event time in milliseconds since 1970, never negative.
+    pub timestamp: i64,
+    /// The headers, which travel with the record.
+    pub headers: Headers,
+}
+
+impl<K, V> Record<K, V> {
+    /// A record without headers.
+    pub fn new(key: K, value: V, timestamp: i64) -> Self {
+        Self {
+            key,
+            value,
+            timestamp,
+            headers: Headers::new(),
+        }
+    }
+
+    /// The same record with another key.
+    pub fn with_key<K2>(self, key: K2) -> Record<K2, V> {
+        Record {
+            key,
+            value: self.value,
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
+
+    /// The same record with another value.
+    pub fn with_value<V2>(self, value: V2) -> Record<K, V2> {
+        Record {
+            key: self.key,
+            value,
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
+}
+
+/// What travels between table operators: the row's new and old value. `old` is filled only for those who asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change<V> {
+    /// The row after the change; `None` is a deletion.
+    pub new: Option<V>,
+    /// The row before it, where known.
+    pub old: Option<V>,
+    /// Whether this is the row's latest version; false only for late changes of versioned tables.
+    pub is_latest: bool,
+}
