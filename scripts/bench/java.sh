@@ -1,0 +1,9 @@
+# Sourced: the JVM's side. Compiles Bench.java once and gives `java_tool CLASS ARGS...`.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+classes=${BENCH_CLASSES:-$root/target/bench-classes}
+class_path="$classes:$("$root/scripts/kafka/kafka.sh" jars)"
+if [ ! "$classes/Bench.class" -nt "$root/scripts/bench/Bench.java" ]; then
+  mkdir -p "$classes"
+  javac -cp "$class_path" -d "$classes" "$root/scripts/bench/Bench.java"
+fi
+java_tool() { java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$class_path" "$@"; }
