@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Both sides of one workload on one real Kafka, in turn, and their ratios.
+# RESTORE=1 measures the rebuilding of its state from the changelog instead.
 #   versus.sh WORKLOAD [RECORDS] [KEYS]      ENGINE=fjall|rocksdb|memory chooses our engine; ROUNDS (default 1) repeats.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +12,11 @@ bin=${CARGO_TARGET_DIR:-$root/target}/release/kstreams-bench
 KAFKA_HEAP=1g "$root/scripts/kafka/kafka.sh" start "$dir" "$port" >/dev/null
 trap '"$root/scripts/kafka/kafka.sh" stop "$dir"; rm -rf "$dir"' EXIT
 java_tool Bench load "127.0.0.1:$port" "$records" "$keys" 4
+if [ -n "${RESTORE:-}" ]; then
+  "$here/restore.sh" "127.0.0.1:$port" "$work" jvm "$here/jvm.sh"
+  "$here/restore.sh" "127.0.0.1:$port" "$work" kstreams "$bin" run --engine "${ENGINE:-fjall}"
+  exit
+fi
 for _ in $(seq "${ROUNDS:-1}"); do
   "$here/side.sh" "127.0.0.1:$port" "$work" jvm "$here/jvm.sh" | tee "$dir/jvm"
   "$here/side.sh" "127.0.0.1:$port" "$work" kstreams "$bin" run --engine "${ENGINE:-fjall}" | tee "$dir/rust"

@@ -50,7 +50,11 @@ fn dependency_complaints() -> Vec<String> {
         .output()
         .expect("cargo runs: it started this program");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo prints its metadata as JSON");
-    let packages = metadata.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
+    let packages = metadata
+        .get("packages")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let mut complaints = Vec::new();
     for (krate, allowed) in MAY_USE {
         let Some(package) = packages.iter().find(|package| package["name"] == *krate) else {

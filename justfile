@@ -1,0 +1,38 @@
+# `just` lists what there is. Everything here is plain cargo and bash; nothing is installed behind your back.
+
+default:
+    @just --list
+
+# The everyday loop: everything that needs Rust alone.
+test:
+    cargo test --workspace
+
+# Lints: format, clippy, dependency policy, documentation.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- --deny warnings
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+    cargo deny --log-level error check bans licenses sources
+
+# What a change must pass before it lands.
+check: lint test
+
+# The store's tests and the conformance cases on RocksDB too (see scripts/rocksdb-deps.sh).
+test-rocksdb:
+    cargo test -p kstreams-store --features rocksdb
+
+# Rust and Java on one real Kafka 4.1.1, which scripts/kafka/kafka.sh fetches (needs Java 17 and Maven).
+test-kafka:
+    KSTREAMS_TEST_KAFKA=1 cargo test -p kstreams-tests --test interop -- --nocapture --test-threads=1
+
+# One workload on both sides, on one real Kafka, in turn: pipe, stateless, wordcount, count, count-mem.
+bench-vs-jvm WORKLOAD *ARGS:
+    scripts/bench/versus.sh {{WORKLOAD}} {{ARGS}}
+
+# Rebuild a workload's state from its changelog, on both sides.
+bench-restore WORKLOAD *ARGS:
+    RESTORE=1 scripts/bench/versus.sh {{WORKLOAD}} {{ARGS}}
+
+# Micro-benchmarks: batches, inbox, store.
+bench:
+    cargo bench -p kstreams-wire -p kstreams-store -p kstreams-task

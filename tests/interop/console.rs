@@ -1,0 +1,100 @@
+//! The classic demo: Java's console producer writes lines, our word count counts, Java's console consumer prints.
+
+use std::collections::BTreeMap;
+
+use kstreams_tests::program::{self, Program};
+use kstreams_tests::{java, kafka};
+
+use super::{PATIENCE, turn};
+
+const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
+const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
+
+#[test]
+fn java_reads_the_counts_of_lines_that_java_wrote() {
+    let _turn = turn();
+    let Some(kafka) = kafka::real("java_reads_the_counts_of_lines_that_java_wrote") else {
+        return;
+    };
+    let bootstrap = kafka.bootstrap();
+    let demo = Program::start(program::example("word_count").args(["--bootstrap-server", &bootstrap]));
+    demo.line(PATIENCE, |line| line.contains("streams-plaintext-input"));
+    let input = "all streams lead to kafka\nhello kafka streams\n";
+    java::run_with_input(
+        PRODUCER,
+        &["--bootstrap-server", &bootstrap, "--topic", "streams-plaintext-input"],
+        input,
+    );
+
+    let mut counts = BTreeMap::new();
+    while counts.get("streams") != Some(&2) || counts.get("kafka") != Some(&2) || counts.len() < 6 {
+        let printed = consume(&bootstrap);
+        counts.extend(printed.lines().filter_map(|line| {
+            let (word, count) = line.split_once('\t')?;
+            Some((word.to_owned(), count.parse::<i64>().ok()?))
+        }));
+    }
+    let expected = [
+        ("all", 1),
+        ("hello", 1),
+        ("kafka", 2),
+        ("lead", 1),
+        ("streams", 2),
+        ("to", 1),
+    ];
+    assert_eq!(counts, expected.map(|(word, count)| (word.to_owned(), count)).into());
+
+    internal_topics_have_javas_configs(&bootstrap);
+    demo.signal("INT");
+    demo.terminate_after_signal();
+}
+
+fn consume(bootstrap: &str) -> String {
+    let arguments = [
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        "streams-wordcount-output",
+        "--from-beginning",
+        "--timeout-ms",
+        "3000",
+        "--formatter-property",
+        "print.key=true",
+        "--formatter-property",
+        "key.deserializer=org.apache.kafka.common.serialization.StringDeserializer",
+        "--formatter-property",
+        "value.deserializer=org.apache.kafka.common.serialization.LongDeserializer",
+    ];
+    java::run(CONSUMER, &arguments)
+}
+
+fn internal_topics_have_javas_configs(bootstrap: &str) {
+    let describe = |topic: &str| {
+        java::run(
+            CONFIGS,
+            &[
+                "--bootstrap-server",
+                bootstrap,
+                "--describe",
+                "--entity-type",
+                "topics",
+                "--entity-name",
+                topic,
+            ],
+        )
+    };
+    let repartition = describe("streams-wordcount-counts-store-repartition");
+    for config in [
+        "cleanup.policy=delete",
+        "segment.bytes=52428800",
+        "retention.ms=-1",
+        "message.timestamp.type=CreateTime",
+    ] {
+        assert!(repartition.contains(config), "{config} is missing: {repartition}");
+    }
+    let changelog = describe("streams-wordcount-counts-store-changelog");
+    for config in ["cleanup.policy=compact", "message.timestamp.type=CreateTime"] {
+        assert!(changelog.contains(config), "{config} is missing: {changelog}");
+    }
+}
