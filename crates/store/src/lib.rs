@@ -1,7 +1,24 @@
 //! State stores: engines, layouts, the record cache, changelogging. Knows no socket and no thread.
+//!
+//! [`Storage`] is a process's state directory. [`State`] is one store of one task, seen as bytes: a write goes through the
+//! record cache, the changelog and a write buffer, and reaches the engine at [`State::commit`], together with the changelog
+//! offset and in one atomic batch. Typed views of it are made above this crate.
+//!
+//! Map, in reading order: `context` and `output` (what a task lends to its stores), `spec` (what a store is), `range`
+//! (which keys a read wants), `state` (the write path, the cache, the merge of reads), `storage` (the directory).
 
 pub mod context;
+pub mod error;
 pub mod output;
+pub mod range;
+pub mod spec;
+pub mod state;
+pub mod storage;
 
 pub use context::RecordContext;
+pub use error::{Error, Result};
 pub use output::{Output, OutputError, OutputRecord, TopicId};
+pub use range::{KeyRange, Order};
+pub use spec::{Changelog, EngineKind, Kind, Logging, StoreSpec};
+pub use state::{CacheBudget, Flushed, Forward, Range, State, Write};
+pub use storage::{PersistentEngine, Storage, StorageConfig};

@@ -1,0 +1,94 @@
+//! Which keys a read wants, and in which order.
+
+use std::ops::Bound;
+
+/// A range of keys in the order of their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    pub(crate) start: Bound<Vec<u8>>,
+    pub(crate) end: Bound<Vec<u8>>,
+}
+
+/// The order in which a range is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first.
+    Forward,
+    /// Largest key first.
+    Reverse,
+}
+
+impl KeyRange {
+    /// Every key.
+    pub fn all() -> Self {
+        Self::between(None, None)
+    }
+
+    /// From `from` to `to`, both inclusive; `None` leaves that end open. An inverted range holds nothing.
+    pub fn between(from: Option<&[u8]>, to: Option<&[u8]>) -> Self {
+        let bound = |key: Option<&[u8]>| key.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
+        Self {
+            start: bound(from),
+            end: bound(to),
+        }
+    }
+
+    /// Every key that starts with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Self {
+        let mut end = prefix.to_vec();
+        // The first key behind the prefix: the last byte that can be raised is raised, what follows is cut off.
+        while end.last() == Some(&0xff) {
+            end.pop();
+        }
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        Self {
+            start: Bound::Included(prefix.to_vec()),
+            end: if end.is_empty() {
+                Bound::Unbounded
+            } else {
+                Bound::Excluded(end)
+            },
+        }
+    }
+
+    /// Whether no key can be in the range. Ordered maps panic when they are asked for such a range.
+    pub fn is_empty(&self) -> bool {
+        match (&self.start, &self.end) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+                start >= end
+            }
+        }
+    }
+
+    /// The two ends, borrowed.
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (
+            self.start.as_ref().map(Vec::as_slice),
+            self.end.as_ref().map(Vec::as_slice),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_ends_before_the_next_one() {
+        assert_eq!(KeyRange::prefix(b"ab").end, Bound::Excluded(b"ac".to_vec()));
+        assert_eq!(KeyRange::prefix(&[1, 0xff]).end, Bound::Excluded(vec![2]));
+        assert_eq!(KeyRange::prefix(&[0xff, 0xff]).end, Bound::Unbounded);
+        assert_eq!(KeyRange::prefix(&[]).end, Bound::Unbounded);
+    }
+
+    #[test]
+    fn inverted_range_is_empty() {
+        assert!(KeyRange::between(Some(b"b"), Some(b"a")).is_empty());
+        assert!(!KeyRange::between(Some(b"a"), Some(b"a")).is_empty());
+        assert!(!KeyRange::between(Some(b"b"), None).is_empty());
+    }
+}
