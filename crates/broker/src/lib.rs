@@ -1,1 +1,27 @@
-//! The embedded development broker, in memory or in a directory.
+//! The embedded development broker: one Kafka node inside the process, in memory or in a directory.
+//!
+//! It is the stage of examples, tests and demonstrations, so that nobody needs a Kafka to try kstreams; Kafka's own
+//! clients and tools work on it too. It is not for production: one node, no replication, no security.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config`, `error` | what it is told, what can go wrong |
+//! | `settings` | topic configs |
+//! | `log/` | one partition: segments of client batches, index, idempotence, retention, compaction |
+//! | `topics/` | the topics and their place in the data directory |
+//! | `coordinate/` | groups as a pure state machine, committed offsets, fetch sessions |
+//! | `node` | everything a broker knows, in one place |
+//! | `handle/` | what it answers: one file per conversation |
+//! | `server/` | threads and sockets |
+
+mod config;
+mod error;
+mod handle;
+mod node;
+mod server;
+mod settings;
+mod topics;
+
+pub use config::BrokerConfig;
+pub use error::{Error, Result};
+pub use server::Broker;

@@ -1,0 +1,28 @@
+//! Says which requests are answered, in which versions.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
+use super::{Context, SERVED};
+
+/// Everything that is served.
+pub(super) fn api_versions(_: &Context, _: ApiVersionsRequest) -> ApiVersionsResponse {
+    let keys = SERVED.iter().map(|(api, versions)| {
+        let key = ApiVersion::default().with_api_key(*api as i16);
+        key.with_min_version(versions.min).with_max_version(versions.max)
+    });
+    ApiVersionsResponse::default().with_api_keys(keys.collect())
+}
+
+/// The answer, in version 0, to a version that is not known here.
+pub(super) fn unsupported() -> ApiVersionsResponse {
+    let (api, versions) = SERVED
+        .iter()
+        .find(|(api, _)| *api as i16 == 18)
+        .expect("ApiVersions is served");
+    let key = ApiVersion::default().with_api_key(*api as i16);
+    let key = key.with_min_version(versions.min).with_max_version(versions.max);
+    let response = ApiVersionsResponse::default().with_api_keys(vec![key]);
+    response.with_error_code(ResponseError::UnsupportedVersion.code())
+}

@@ -1,0 +1,129 @@
+//! What the broker answers: one file per conversation, and the table of them all.
+
+mod handshake;
+mod metadata;
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes, VersionRange};
+
+use crate::node::Node;
+use crate::server::Rope;
+
+/// A request as it came.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The address through which the client came: what it is told to use.
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) frame: Bytes,
+}
+
+/// What a handler may know of a request beside its body.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) version: i16,
+    pub(crate) client_id: String,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+}
+
+/// The conversations and their versions. What is not here is not advertised.
+const SERVED: &[(ApiKey, VersionRange)] = &[
+    (ApiKey::ApiVersions, range(0, 4)),
+    (ApiKey::Metadata, range(0, 13)),
+    (ApiKey::DescribeCluster, range(0, 2)),
+];
+
+const fn range(min: i16, max: i16) -> VersionRange {
+    VersionRange { min, max }
+}
+
+/// Answers a request; nothing if it wants no answer. An error closes the connection.
+pub(crate) async fn answer(node: &Rc<Node>, call: Call) -> io::Result<Option<Rope>> {
+    let Call { local, peer, mut frame } = call;
+    let (key, version) = match *frame {
+        [k0, k1, v0, v1, ..] => (i16::from_be_bytes([k0, k1]), i16::from_be_bytes([v0, v1])),
+        _ => return Err(invalid("a request without a header")),
+    };
+    let api = ApiKey::try_from(key).map_err(|()| invalid(&format!("unknown request {key}")))?;
+    let served = SERVED
+        .iter()
+        .find(|(served, _)| *served == api)
+        .map(|(_, versions)| *versions);
+    let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(invalid)?;
+    let context = Context {
+        version,
+        client_id: header.client_id.as_deref().unwrap_or_default().to_owned(),
+        local,
+        peer,
+    };
+    let turn = Turn {
+        api,
+        correlation_id: header.correlation_id,
+        body: frame,
+        context,
+    };
+    match served {
+        Some(versions) if (versions.min..=versions.max).contains(&version) => dispatch(node, turn).await,
+        // The one request whose wrong version has an answer: this is how a newer client finds the right one.
+        _ if api == ApiKey::ApiVersions => turn.encode_as(&handshake::unsupported(), 0).map(Some),
+        _ => Err(invalid(&format!("{api:?} in unsupported version {version}"))),
+    }
+}
+
+async fn dispatch(node: &Rc<Node>, turn: Turn) -> io::Result<Option<Rope>> {
+    let answer = match turn.api {
+        ApiKey::ApiVersions => turn.reply(handshake::api_versions),
+        ApiKey::Metadata => turn.reply(|context, request| metadata::metadata(node, context, request)),
+        ApiKey::DescribeCluster => turn.reply(|context, request| metadata::describe_cluster(node, context, request)),
+        api => Err(invalid(&format!("no handler for {api:?}"))),
+    };
+    answer.map(Some)
+}
+
+/// One request on its way to its answer.
+struct Turn {
+    api: ApiKey,
+    correlation_id: i32,
+    body: Bytes,
+    context: Context,
+}
+
+impl Turn {
+    /// Decodes the request, lets `handler` answer, encodes the answer.
+    fn reply<Q: Request>(mut self, handler: impl FnOnce(&Context, Q) -> Q::Response) -> io::Result<Rope> {
+        let request = self.decode::<Q>()?;
+        let response = handler(&self.context, request);
+        self.encode_as(&response, self.context.version)
+    }
+
+    fn decode<Q: Request>(&mut self) -> io::Result<Q> {
+        Q::decode(&mut self.body, self.context.version).map_err(invalid)
+    }
+
+    fn encode_as<R: Encodable>(&self, response: &R, version: i16) -> io::Result<Rope> {
+        let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
+        let mut bytes = BytesMut::new();
+        header
+            .encode(&mut bytes, self.api.response_header_version(version))
+            .map_err(invalid)?;
+        response.encode(&mut bytes, version).map_err(invalid)?;
+        let mut rope = Rope::default();
+        rope.push(bytes.freeze());
+        Ok(rope)
+    }
+}
+
+fn invalid(what: impl ToString) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_string())
+}
+
+/// Text for the wire.
+fn text(text: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(text.into())
+}
