@@ -28,8 +28,10 @@ pub struct BrokerConfig {
     pub group_session_timeout_min: Duration,
     /// The longest session time-out a member may ask for (`group.max.session.timeout.ms`).
     pub group_session_timeout_max: Duration,
-    /// How often retention and compaction look for work (`log.retention.check.interval.ms`).
+    /// How often retention looks for work (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
+    /// How often compaction looks for work (`log.cleaner.backoff.ms`).
+    pub compaction_interval: Duration,
     /// A segment is at most this long, whatever `segment.bytes` allows: retention and compaction work on whole
     /// segments, and a broker for development is to give memory back early.
     pub segment_bytes_max: u64,
@@ -47,7 +49,8 @@ impl Default for BrokerConfig {
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeout_min: Duration::from_secs(6),
             group_session_timeout_max: Duration::from_secs(1800),
-            retention_check_interval: Duration::from_secs(5),
+            retention_check_interval: Duration::from_secs(300),
+            compaction_interval: Duration::from_secs(15),
             segment_bytes_max: 16 * 1024 * 1024,
         }
     }

@@ -8,16 +8,21 @@
 //! | `config`, `error` | what it is told, what can go wrong |
 //! | `settings` | topic configs |
 //! | `log/` | one partition: segments of client batches, index, idempotence, retention, compaction |
-//! | `topics/` | the topics and their place in the data directory |
+//! | `data` | the data directory |
+//! | `topics/` | the topics and where they are listed |
 //! | `coordinate/` | groups as a pure state machine, committed offsets, fetch sessions |
 //! | `node` | everything a broker knows, in one place |
 //! | `handle/` | what it answers: one file per conversation |
 //! | `server/` | threads and sockets |
 
 mod config;
+mod coordinate;
+mod data;
 mod error;
 mod handle;
+mod log;
 mod node;
+mod refusal;
 mod server;
 mod settings;
 mod topics;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use uuid::Uuid;
+use tracing::{debug, error};
 
 use crate::config::BrokerConfig;
+use crate::coordinate::sessions::Sessions;
+use crate::data::{DataDirectory, Identity};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
-use crate::topics::{NewTopic, Topics};
+use crate::topics::{Ground, NewTopic, Topic, Topics};
 
 /// The id of the one node of the cluster.
 pub(crate) const NODE_ID: i32 = 1;
@@ -19,8 +21,10 @@ pub(crate) const NODE_ID: i32 = 1;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) config: BrokerConfig,
-    pub(crate) cluster_id: String,
+    pub(crate) identity: RefCell<Identity>,
     pub(crate) topics: RefCell<Topics>,
+    pub(crate) sessions: RefCell<Sessions>,
+    _data: Option<DataDirectory>,
 }
 
 impl Node {
@@ -28,10 +32,20 @@ impl Node {
     pub(crate) fn open(config: BrokerConfig) -> Result<Self> {
         let defaults: BTreeMap<String, String> = config.topic_defaults.iter().cloned().collect();
         Settings::parse(BTreeMap::new(), &defaults)?;
+        let data = config.data.as_deref().map(DataDirectory::open).transpose()?;
+        let identity = Identity::open(data.as_ref())?;
+        let ground = Ground {
+            logs: data.as_ref().map(|data| data.join("logs")),
+            segment_bytes_max: config.segment_bytes_max,
+            epoch: identity.epoch,
+            defaults,
+        };
         Ok(Self {
-            cluster_id: Uuid::new_v4().simple().to_string(),
-            topics: RefCell::new(Topics::new(defaults)),
+            topics: RefCell::new(Topics::open(data.as_ref(), ground, wall_clock_ms())?),
+            identity: RefCell::new(identity),
+            sessions: RefCell::new(Sessions::default()),
             config,
+            _data: data,
         })
     }
 
@@ -42,7 +56,7 @@ impl Node {
             partitions,
             configs,
         };
-        let created = self.topics.borrow_mut().create(topic).map(|_| ());
+        let created = self.topics.borrow_mut().create(topic, wall_clock_ms()).map(|_| ());
         created.map_err(|refusal| Error::Topic {
             topic: name.to_owned(),
             what: refusal.message,
@@ -51,12 +65,31 @@ impl Node {
 
     /// Does what falls due by the clock, for ever.
     pub(crate) async fn keep_house(self: Rc<Self>) {
-        std::future::pending::<()>().await;
+        let mut due = tokio::time::interval(self.config.retention_check_interval);
+        loop {
+            due.tick().await;
+            self.topics.borrow().iter().for_each(retain);
+        }
     }
 
     /// Brings everything to the disk.
     pub(crate) fn close(&self) -> Result<()> {
+        for topic in self.topics.borrow().iter() {
+            for log in topic.logs() {
+                log.sync().map_err(|source| Error::data(&topic.name, source))?;
+            }
+        }
         Ok(())
+    }
+}
+
+fn retain(topic: &Topic) {
+    for mut log in topic.logs() {
+        match log.retain(wall_clock_ms()) {
+            Ok(0) => {}
+            Ok(segments) => debug!(topic = %topic.name, segments, "segments deleted by retention"),
+            Err(error) => error!(topic = %topic.name, %error, "retention failed"),
+        }
     }
 }
 

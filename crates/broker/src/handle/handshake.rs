@@ -1,13 +1,16 @@
 //! Says which requests are answered, in which versions.
 
+use std::rc::Rc;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use super::{Context, SERVED};
+use crate::node::Node;
 
 /// Everything that is served.
-pub(super) fn api_versions(_: &Context, _: ApiVersionsRequest) -> ApiVersionsResponse {
+pub(super) fn api_versions(_: &Rc<Node>, _: &Context, _: ApiVersionsRequest) -> ApiVersionsResponse {
     let keys = SERVED.iter().map(|(api, versions)| {
         let key = ApiVersion::default().with_api_key(*api as i16);
         key.with_min_version(versions.min).with_max_version(versions.max)

@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use super::{Context, text};
-use crate::node::{NODE_ID, Node};
+use crate::node::{NODE_ID, Node, wall_clock_ms};
 use crate::topics::{NewTopic, Topic};
 
 /// Bits of the operations that a client without restriction may do; nobody is restricted here.
@@ -54,7 +54,7 @@ pub(super) fn metadata(node: &Rc<Node>, context: &Context, request: MetadataRequ
         .with_port(i32::from(context.local.port()));
     MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id(Some(text(&*node.cluster_id)))
+        .with_cluster_id(Some(text(&*node.identity.borrow().cluster_id)))
         .with_controller_id(BrokerId(NODE_ID))
         .with_topics(topics.collect())
         .with_cluster_authorized_operations(if cluster {
@@ -89,7 +89,7 @@ fn find(node: &Node, wanted: MetadataRequestTopic, missing: Missing) -> Metadata
                 partitions: node.config.default_partitions,
                 configs: BTreeMap::new(),
             };
-            match node.topics.borrow_mut().create(new) {
+            match node.topics.borrow_mut().create(new, wall_clock_ms()) {
                 Ok(topic) => describe(topic),
                 Err(refusal) => absent(Some(name), Uuid::nil(), refusal.code),
             }
@@ -106,11 +106,11 @@ fn absent(name: Option<TopicName>, id: Uuid, error: ResponseError) -> MetadataRe
 }
 
 fn describe(topic: &Topic) -> MetadataResponseTopic {
-    let partitions = (0..topic.partitions).map(|partition| {
+    let partitions = (0..topic.partitions()).map(|partition| {
         MetadataResponsePartition::default()
             .with_partition_index(partition)
             .with_leader_id(BrokerId(NODE_ID))
-            .with_leader_epoch(0)
+            .with_leader_epoch(topic.log(partition).map_or(-1, |log| log.epoch()))
             .with_replica_nodes(vec![BrokerId(NODE_ID)])
             .with_isr_nodes(vec![BrokerId(NODE_ID)])
     });
@@ -141,7 +141,7 @@ pub(super) fn describe_cluster(
         .with_port(i32::from(context.local.port()));
     DescribeClusterResponse::default()
         .with_endpoint_type(1)
-        .with_cluster_id(text(&*node.cluster_id))
+        .with_cluster_id(text(&*node.identity.borrow().cluster_id))
         .with_controller_id(BrokerId(NODE_ID))
         .with_brokers(vec![broker])
         .with_cluster_authorized_operations(if operations {

@@ -1,7 +1,11 @@
 //! What the broker answers: one file per conversation, and the table of them all.
 
+mod fetch;
+mod fetch_answer;
 mod handshake;
 mod metadata;
+mod offsets;
+mod produce;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,8 +38,14 @@ pub(crate) struct Context {
 
 /// The conversations and their versions. What is not here is not advertised.
 const SERVED: &[(ApiKey, VersionRange)] = &[
-    (ApiKey::ApiVersions, range(0, 4)),
+    (ApiKey::Produce, range(3, 13)),
+    (ApiKey::Fetch, range(4, 17)),
+    (ApiKey::ListOffsets, range(1, 10)),
     (ApiKey::Metadata, range(0, 13)),
+    (ApiKey::ApiVersions, range(0, 4)),
+    (ApiKey::DeleteRecords, range(0, 2)),
+    (ApiKey::InitProducerId, range(0, 5)),
+    (ApiKey::OffsetForLeaderEpoch, range(2, 4)),
     (ApiKey::DescribeCluster, range(0, 2)),
 ];
 
@@ -50,7 +60,7 @@ pub(crate) async fn answer(node: &Rc<Node>, call: Call) -> io::Result<Option<Rop
         [k0, k1, v0, v1, ..] => (i16::from_be_bytes([k0, k1]), i16::from_be_bytes([v0, v1])),
         _ => return Err(invalid("a request without a header")),
     };
-    let api = ApiKey::try_from(key).map_err(|()| invalid(&format!("unknown request {key}")))?;
+    let api = ApiKey::try_from(key).map_err(|()| invalid(format!("unknown request {key}")))?;
     let served = SERVED
         .iter()
         .find(|(served, _)| *served == api)
@@ -72,16 +82,33 @@ pub(crate) async fn answer(node: &Rc<Node>, call: Call) -> io::Result<Option<Rop
         Some(versions) if (versions.min..=versions.max).contains(&version) => dispatch(node, turn).await,
         // The one request whose wrong version has an answer: this is how a newer client finds the right one.
         _ if api == ApiKey::ApiVersions => turn.encode_as(&handshake::unsupported(), 0).map(Some),
-        _ => Err(invalid(&format!("{api:?} in unsupported version {version}"))),
+        _ => Err(invalid(format!("{api:?} in unsupported version {version}"))),
     }
 }
 
-async fn dispatch(node: &Rc<Node>, turn: Turn) -> io::Result<Option<Rope>> {
+async fn dispatch(node: &Rc<Node>, mut turn: Turn) -> io::Result<Option<Rope>> {
     let answer = match turn.api {
-        ApiKey::ApiVersions => turn.reply(handshake::api_versions),
-        ApiKey::Metadata => turn.reply(|context, request| metadata::metadata(node, context, request)),
-        ApiKey::DescribeCluster => turn.reply(|context, request| metadata::describe_cluster(node, context, request)),
-        api => Err(invalid(&format!("no handler for {api:?}"))),
+        ApiKey::Produce => {
+            let request = turn.decode()?;
+            return match produce::produce(node, &turn.context, request) {
+                Some(response) => turn.encode(&response).map(Some),
+                None => Ok(None),
+            };
+        }
+        ApiKey::Fetch => {
+            let request = turn.decode()?;
+            let answer = fetch::fetch(node, &turn.context, request).await;
+            let version = turn.context.version;
+            turn.header(version).map(|head| answer.write(version, head))
+        }
+        ApiKey::ListOffsets => turn.reply(node, offsets::list_offsets),
+        ApiKey::Metadata => turn.reply(node, metadata::metadata),
+        ApiKey::ApiVersions => turn.reply(node, handshake::api_versions),
+        ApiKey::DeleteRecords => turn.reply(node, offsets::delete_records),
+        ApiKey::InitProducerId => turn.reply(node, produce::init_producer_id),
+        ApiKey::OffsetForLeaderEpoch => turn.reply(node, offsets::leader_epochs),
+        ApiKey::DescribeCluster => turn.reply(node, metadata::describe_cluster),
+        api => Err(invalid(format!("no handler for {api:?}"))),
     };
     answer.map(Some)
 }
@@ -96,26 +123,39 @@ struct Turn {
 
 impl Turn {
     /// Decodes the request, lets `handler` answer, encodes the answer.
-    fn reply<Q: Request>(mut self, handler: impl FnOnce(&Context, Q) -> Q::Response) -> io::Result<Rope> {
+    fn reply<Q: Request>(
+        mut self,
+        node: &Rc<Node>,
+        handler: impl FnOnce(&Rc<Node>, &Context, Q) -> Q::Response,
+    ) -> io::Result<Rope> {
         let request = self.decode::<Q>()?;
-        let response = handler(&self.context, request);
-        self.encode_as(&response, self.context.version)
+        let response = handler(node, &self.context, request);
+        self.encode(&response)
     }
 
     fn decode<Q: Request>(&mut self) -> io::Result<Q> {
         Q::decode(&mut self.body, self.context.version).map_err(invalid)
     }
 
+    fn encode<R: Encodable>(&self, response: &R) -> io::Result<Rope> {
+        self.encode_as(response, self.context.version)
+    }
+
     fn encode_as<R: Encodable>(&self, response: &R, version: i16) -> io::Result<Rope> {
+        let mut bytes = self.header(version)?;
+        response.encode(&mut bytes, version).map_err(invalid)?;
+        let mut rope = Rope::default();
+        rope.push(bytes.freeze());
+        Ok(rope)
+    }
+
+    fn header(&self, version: i16) -> io::Result<BytesMut> {
         let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
         let mut bytes = BytesMut::new();
         header
             .encode(&mut bytes, self.api.response_header_version(version))
             .map_err(invalid)?;
-        response.encode(&mut bytes, version).map_err(invalid)?;
-        let mut rope = Rope::default();
-        rope.push(bytes.freeze());
-        Ok(rope)
+        Ok(bytes)
     }
 }
 

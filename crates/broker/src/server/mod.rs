@@ -37,6 +37,10 @@ enum Command {
         configs: BTreeMap<String, String>,
         answer: blocking::Sender<Result<()>>,
     },
+    HasTopic {
+        name: String,
+        answer: blocking::Sender<bool>,
+    },
     Stop,
 }
 
@@ -88,6 +92,16 @@ impl Broker {
         };
         self.commands.send(command).map_err(|_| Error::Stopped)?;
         answered.recv().map_err(|_| Error::Stopped)?
+    }
+
+    /// Whether there is a topic of this name.
+    pub fn has_topic(&self, name: &str) -> Result<bool> {
+        let (answer, answered) = blocking::channel();
+        let name = name.to_owned();
+        self.commands
+            .send(Command::HasTopic { name, answer })
+            .map_err(|_| Error::Stopped)?;
+        answered.recv().map_err(|_| Error::Stopped)
     }
 
     /// Closes every connection, brings the data directory to the disk, and waits until the thread has ended.
@@ -174,15 +188,30 @@ async fn serve(node: &Rc<Node>, listener: TcpListener, mut inbox: mpsc::Unbounde
                 }
             }
             command = inbox.recv() => match command {
-                Some(Command::CreateTopic { name, partitions, configs, answer }) => {
-                    // An owner that no longer waits needs no answer.
-                    let _ = answer.send(node.create_topic(&name, partitions, configs));
-                }
                 Some(Command::Stop) | None => break,
+                Some(command) => obey(node, command),
             },
         }
     }
     debug!("broker stops");
     connections.shutdown().await;
     chores.shutdown().await;
+}
+
+/// Does what the owner asks. An owner that no longer waits needs no answer.
+fn obey(node: &Node, command: Command) {
+    match command {
+        Command::CreateTopic {
+            name,
+            partitions,
+            configs,
+            answer,
+        } => {
+            let _ = answer.send(node.create_topic(&name, partitions, configs));
+        }
+        Command::HasTopic { name, answer } => {
+            let _ = answer.send(node.topics.borrow().find(&name).is_some());
+        }
+        Command::Stop => {}
+    }
 }

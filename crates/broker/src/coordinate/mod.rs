@@ -1,0 +1,3 @@
+//! What the broker keeps between requests of a client: fetch sessions, groups, committed offsets.
+
+pub(crate) mod sessions;

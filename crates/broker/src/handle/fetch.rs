@@ -1,0 +1,206 @@
+//! Gives batches to consumers, who may wait for them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::FetchRequest;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::Context;
+use super::fetch_answer::{Answer, PartitionAnswer};
+use crate::coordinate::sessions::{Opened, Opening, Told, TopicKey, Wanted};
+use crate::log::Limit;
+use crate::node::Node;
+use crate::topics::{Topic, Topics};
+
+/// Waits until there is enough to read, or as long as the client allows, and reads.
+pub(super) async fn fetch(node: &Rc<Node>, context: &Context, request: FetchRequest) -> Answer {
+    let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.try_into().unwrap_or(0));
+    let bytes_min = u64::try_from(request.min_bytes).unwrap_or(0);
+    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0);
+    let read_committed = request.isolation_level == 1;
+    let session_id = request.session_id;
+    let opened = node.sessions.borrow_mut().open(opening(context, request));
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Answer::refused(error, session_id),
+    };
+    wait(node, &opened.wanted, bytes_min, deadline).await;
+    let partitions = read(node, &opened, bytes_max);
+    Answer {
+        error: 0,
+        session_id: opened.session_id,
+        read_committed,
+        partitions,
+    }
+}
+
+fn opening(context: &Context, request: FetchRequest) -> Opening {
+    let key = |name: &str, id| TopicKey {
+        name: if context.version < 13 { name.into() } else { "".into() },
+        id,
+    };
+    let mut wanted = Vec::new();
+    for topic in request.topics {
+        let key = key(&topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.into_iter().map(|partition| Wanted {
+            topic: key.clone(),
+            partition: partition.partition,
+            offset: partition.fetch_offset,
+            bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
+            leader_epoch: partition.current_leader_epoch,
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        let key = key(&topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.into_iter().map(|partition| (key.clone(), partition)));
+    }
+    Opening {
+        // Versions before 7 know no sessions, and leave both fields at the default.
+        session_id: request.session_id,
+        epoch: if context.version < 7 { -1 } else { request.session_epoch },
+        wanted,
+        forgotten,
+    }
+}
+
+/// Returns when there is enough to read, something to complain of, or the deadline has come.
+async fn wait(node: &Rc<Node>, wanted: &[Wanted], bytes_min: u64, deadline: Instant) {
+    let appended = Rc::new(Notify::new());
+    while !wanted.is_empty() && Instant::now() < deadline && !is_enough(&node.topics.borrow(), wanted, bytes_min) {
+        for wanted in wanted {
+            let topics = node.topics.borrow();
+            let log = topic_of(&topics, &wanted.topic).and_then(|topic| topic.log(wanted.partition));
+            if let Some(mut log) = log {
+                log.wake_later(&appended);
+            }
+        }
+        if timeout_at(deadline, appended.notified()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn is_enough(topics: &Topics, wanted: &[Wanted], bytes_min: u64) -> bool {
+    let mut bytes = 0;
+    for wanted in wanted {
+        match readable(topics, wanted) {
+            Ok(more) => bytes += more,
+            Err(_) => return true,
+        }
+        if bytes >= bytes_min {
+            return true;
+        }
+    }
+    false
+}
+
+fn readable(topics: &Topics, wanted: &Wanted) -> Result<u64, ResponseError> {
+    let log = find(topics, wanted)?
+        .log(wanted.partition)
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    check_epoch(wanted.leader_epoch, log.epoch())?;
+    if wanted.offset < log.start() || wanted.offset > log.end() {
+        return Err(ResponseError::OffsetOutOfRange);
+    }
+    let limit = wanted.bytes_max as u64;
+    Ok(log.readable_bytes(wanted.offset, limit).min(limit))
+}
+
+fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnswer> {
+    let topics = node.topics.borrow();
+    let mut sessions = node.sessions.borrow_mut();
+    let mut left = Limit {
+        bytes: bytes_max,
+        whole_batch: true,
+    };
+    let mut answers = Vec::new();
+    for wanted in &opened.wanted {
+        let answer = read_one(&topics, wanted, left);
+        let bytes: usize = answer.slices.iter().map(Bytes::len).sum();
+        left.bytes = left.bytes.saturating_sub(bytes);
+        left.whole_batch &= bytes == 0;
+        let told = Told {
+            error: answer.error,
+            start: answer.start,
+            end: answer.end,
+        };
+        let is_news = sessions.tell(opened.session_id, wanted, told);
+        if bytes > 0 {
+            sessions.serve_last(opened.session_id, wanted);
+        }
+        if bytes > 0 || is_news || !opened.incremental {
+            answers.push(answer);
+        }
+    }
+    answers
+}
+
+fn read_one(topics: &Topics, wanted: &Wanted, left: Limit) -> PartitionAnswer {
+    let answer = PartitionAnswer::of(wanted);
+    let refused = |error: ResponseError| PartitionAnswer {
+        error: error.code(),
+        ..PartitionAnswer::of(wanted)
+    };
+    let log = match find(topics, wanted).map(|topic| topic.log(wanted.partition)) {
+        Ok(Some(log)) => log,
+        Ok(None) => return refused(ResponseError::UnknownTopicOrPartition),
+        Err(error) => return refused(error),
+    };
+    if let Err(error) = check_epoch(wanted.leader_epoch, log.epoch()) {
+        return refused(error);
+    }
+    if wanted.offset < log.start() || wanted.offset > log.end() {
+        return PartitionAnswer {
+            start: log.start(),
+            end: log.end(),
+            ..refused(ResponseError::OffsetOutOfRange)
+        };
+    }
+    let limit = Limit {
+        bytes: left.bytes.min(wanted.bytes_max),
+        whole_batch: left.whole_batch,
+    };
+    match log.read(wanted.offset, limit) {
+        Ok(slices) => PartitionAnswer {
+            start: log.start(),
+            end: log.end(),
+            slices,
+            ..answer
+        },
+        Err(error) => {
+            tracing::error!(%error, partition = wanted.partition, "could not read a log");
+            refused(ResponseError::KafkaStorageError)
+        }
+    }
+}
+
+fn topic_of<'a>(topics: &'a Topics, key: &TopicKey) -> Option<&'a Topic> {
+    if key.name.is_empty() {
+        topics.find_id(key.id)
+    } else {
+        topics.find(&key.name)
+    }
+}
+
+fn find<'a>(topics: &'a Topics, wanted: &Wanted) -> Result<&'a Topic, ResponseError> {
+    let missing = match wanted.topic.name.is_empty() {
+        true => ResponseError::UnknownTopicId,
+        false => ResponseError::UnknownTopicOrPartition,
+    };
+    topic_of(topics, &wanted.topic).ok_or(missing)
+}
+
+/// A client that knows another leader epoch than ours has old metadata, or newer than we can have.
+pub(super) fn check_epoch(known: i32, ours: i32) -> Result<(), ResponseError> {
+    match known {
+        -1 => Ok(()),
+        known if known < ours => Err(ResponseError::FencedLeaderEpoch),
+        known if known > ours => Err(ResponseError::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,299 @@
+//! One partition's log: client batches in order, stored as they came.
+
+mod disk;
+mod index;
+mod lookup;
+mod producers;
+mod retention;
+mod segment;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kstreams_wire::batch::{self, Batch, BatchHeader};
+use tokio::sync::Notify;
+
+pub(crate) use index::Limit;
+pub(crate) use lookup::Found;
+use producers::{Producers, Verdict};
+use segment::Segment;
+
+use crate::refusal::Refusal;
+use crate::settings::{Settings, TimestampType};
+
+/// The log of a partition. What is appended is readable at once: one node has nobody to wait for.
+#[derive(Debug)]
+pub(crate) struct PartitionLog {
+    settings: Rc<Settings>,
+    place: Place,
+    /// Never empty; the last one takes appends.
+    segments: VecDeque<Segment>,
+    start: i64,
+    end: i64,
+    /// The epochs under which batches came, and the first offset of each.
+    epochs: Vec<(i32, i64)>,
+    producers: Producers,
+    /// Everything before is compacted.
+    compacted_until: i64,
+    waiting: Vec<Weak<Notify>>,
+}
+
+/// Where and how a log is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The directory of the partition; none in memory.
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) segment_bytes_max: u64,
+    /// The leader epoch of this run of the broker.
+    pub(crate) epoch: i32,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    /// The broker's time, if it replaced the producer's.
+    pub(crate) append_time: Option<i64>,
+}
+
+impl PartitionLog {
+    /// The log at this place, with what is there already.
+    pub(crate) fn open(place: Place, settings: Rc<Settings>, now_ms: i64) -> io::Result<Self> {
+        let mut log = Self {
+            settings,
+            segments: VecDeque::new(),
+            start: 0,
+            end: 0,
+            epochs: Vec::new(),
+            producers: Producers::default(),
+            compacted_until: 0,
+            waiting: Vec::new(),
+            place,
+        };
+        log.recover(now_ms)?;
+        Ok(log)
+    }
+
+    /// Appends the one batch that a produce request holds for a partition.
+    pub(crate) fn append(&mut self, records: Bytes, now_ms: i64) -> Result<Appended, Refusal> {
+        let batch = self.check(records, now_ms)?;
+        if let Verdict::Duplicate(written) = self.producers.check(batch.header())? {
+            return Ok(Appended {
+                base_offset: written.base_offset,
+                append_time: self.append_time(written.max_timestamp),
+            });
+        }
+        let mut header = *batch.header();
+        header.base_offset = self.end;
+        header.leader_epoch = self.place.epoch;
+        let append_time = self.append_time(now_ms);
+        header.max_timestamp = append_time.unwrap_or(header.max_timestamp);
+        self.store(&header, batch.bytes(), append_time, now_ms)
+            .map_err(Refusal::storage)?;
+        self.producers.note(&header, now_ms);
+        self.end = header.next_offset();
+        self.wake();
+        Ok(Appended {
+            base_offset: header.base_offset,
+            append_time,
+        })
+    }
+
+    fn append_time(&self, time: i64) -> Option<i64> {
+        (self.settings.timestamp_type == TimestampType::LogAppendTime).then_some(time)
+    }
+
+    /// Kafka's conditions on a batch that a client sends.
+    fn check(&self, records: Bytes, now_ms: i64) -> Result<Batch, Refusal> {
+        let invalid = |message: &str| Refusal::new(ResponseError::InvalidRecord, message);
+        let bytes = records.len();
+        let batch = Batch::new(records).map_err(|_| invalid("not exactly one record batch of format 2"))?;
+        if bytes > self.settings.message_bytes_max {
+            let message = format!(
+                "The record batch size is {bytes} bytes, which exceeds the maximum configured value of {}.",
+                self.settings.message_bytes_max
+            );
+            return Err(Refusal::new(ResponseError::MessageTooLarge, message));
+        }
+        if bytes as u64 > self.settings.segment_bytes {
+            return Err(ResponseError::RecordListTooLarge.into());
+        }
+        batch
+            .verify_crc()
+            .map_err(|error| Refusal::new(ResponseError::CorruptMessage, error.to_string()))?;
+        let header = batch.header();
+        if header.attributes.is_control() {
+            return Err(invalid("Clients are not allowed to write control records"));
+        }
+        if header.attributes.is_transactional() {
+            let message = "this broker has no transactions";
+            return Err(Refusal::new(ResponseError::InvalidTxnState, message));
+        }
+        if header.records < 1 || header.records != header.last_offset_delta.wrapping_add(1) {
+            return Err(invalid("the batch's offsets do not fit its number of records"));
+        }
+        self.check_time(header, now_ms)?;
+        if self.settings.compact {
+            check_keys(batch.clone())?;
+        }
+        Ok(batch)
+    }
+
+    fn check_time(&self, header: &BatchHeader, now_ms: i64) -> Result<(), Refusal> {
+        let ahead = header.max_timestamp.saturating_sub(now_ms);
+        let behind = now_ms.saturating_sub(header.base_timestamp);
+        let create_time = self.settings.timestamp_type == TimestampType::CreateTime;
+        let fits = ahead <= self.settings.timestamp_after_max_ms && behind <= self.settings.timestamp_before_max_ms;
+        if fits || !create_time || header.max_timestamp < 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "Timestamp {} of message with offset 0 is out of range. The timestamp should be within [{}, {}]",
+            header.max_timestamp,
+            now_ms.saturating_sub(self.settings.timestamp_before_max_ms),
+            now_ms.saturating_add(self.settings.timestamp_after_max_ms)
+        );
+        Err(Refusal::new(ResponseError::InvalidTimestamp, message))
+    }
+
+    fn store(&mut self, header: &BatchHeader, bytes: &[u8], time: Option<i64>, now_ms: i64) -> io::Result<()> {
+        if self.is_full(bytes.len() as u64, now_ms) {
+            self.roll(now_ms)?;
+        }
+        if self.epochs.last().is_none_or(|(epoch, _)| *epoch < header.leader_epoch) {
+            self.epochs.push((header.leader_epoch, header.base_offset));
+        }
+        let active = self.active();
+        if active.is_empty() {
+            active.created_ms = now_ms;
+        }
+        active.appended_ms = now_ms;
+        active.append(header, bytes, |stored| {
+            batch::stamp::place(stored, header.base_offset, header.leader_epoch).map_err(io::Error::other)?;
+            match time {
+                Some(time) => batch::stamp::append_time(stored, time).map_err(io::Error::other),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn is_full(&mut self, more_bytes: u64, now_ms: i64) -> bool {
+        let bytes_max = self.settings.segment_bytes.min(self.place.segment_bytes_max);
+        let age_max = self.settings.segment_ms;
+        let active = self.active();
+        let old = now_ms.saturating_sub(active.created_ms) > age_max;
+        !active.is_empty() && (old || active.index().bytes() + more_bytes > bytes_max)
+    }
+
+    /// Starts a new segment at the end.
+    fn roll(&mut self, now_ms: i64) -> io::Result<()> {
+        let segment = Segment::create(self.place.directory.as_deref(), self.end, now_ms)?;
+        self.segments.push_back(segment);
+        Ok(())
+    }
+
+    fn active(&mut self) -> &mut Segment {
+        self.segments
+            .back_mut()
+            .expect("a log has a segment: recovery makes one")
+    }
+
+    /// Whole batches from the one that has `offset` on, which must be within the log.
+    pub(crate) fn read(&self, offset: i64, limit: Limit) -> io::Result<Vec<Bytes>> {
+        let mut slices = Vec::new();
+        let mut left = limit;
+        let first = self.segment_of(offset);
+        for segment in self.segments.range(first..) {
+            let before = slices.len();
+            let read = segment.read(offset, left, &mut slices)?;
+            left.bytes = left.bytes.saturating_sub(read);
+            let had_some = slices.len() > before;
+            left.whole_batch &= !had_some;
+            // A segment that gave less than all it has is where the limit was met.
+            if segment.index().bytes_from(offset) > read as u64 {
+                break;
+            }
+        }
+        Ok(slices)
+    }
+
+    /// How many bytes a reader at `offset` could get; counts no further than `enough`.
+    pub(crate) fn readable_bytes(&self, offset: i64, enough: u64) -> u64 {
+        let mut bytes = 0;
+        for segment in self.segments.range(self.segment_of(offset)..) {
+            bytes += segment.index().bytes_from(offset);
+            if bytes >= enough {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// The number of the segment that has `offset`, if any has.
+    fn segment_of(&self, offset: i64) -> usize {
+        let after = self.segments.partition_point(|segment| segment.base_offset() <= offset);
+        after.saturating_sub(1)
+    }
+
+    /// The first offset that can be read.
+    pub(crate) fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// The offset that the next record gets: also the high watermark and the last stable offset.
+    pub(crate) fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// The leader epoch.
+    pub(crate) fn epoch(&self) -> i32 {
+        self.place.epoch
+    }
+
+    /// The topic's configs.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes the topic's altered configs.
+    pub(crate) fn alter(&mut self, settings: Rc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// Wakes `notify` at the next append or when the log goes away.
+    pub(crate) fn wake_later(&mut self, notify: &Rc<Notify>) {
+        // Readers of an idle partition that have given up are dropped here, or the list would grow for ever.
+        if self.waiting.len() >= 16 {
+            self.waiting.retain(|waiting| waiting.strong_count() > 0);
+        }
+        self.waiting.push(Rc::downgrade(notify));
+    }
+
+    fn wake(&mut self) {
+        for notify in self.waiting.drain(..).filter_map(|waiting| waiting.upgrade()) {
+            notify.notify_one();
+        }
+    }
+}
+
+impl Drop for PartitionLog {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+fn check_keys(batch: Batch) -> Result<(), Refusal> {
+    let invalid = |message: String| Refusal::new(ResponseError::InvalidRecord, message);
+    let mut records = batch.into_records().map_err(|error| invalid(error.to_string()))?;
+    while let Some(record) = records.next().map_err(|error| invalid(error.to_string()))? {
+        if record.key.is_none() {
+            let message = "Compacted topic cannot accept message without key";
+            return Err(invalid(message.to_owned()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What idempotent producers have written last: finds duplicates and gaps.
+
+use std::collections::{HashMap, VecDeque};
+
+use kafka_protocol::ResponseError;
+use kstreams_wire::batch::BatchHeader;
+
+use crate::refusal::Refusal;
+
+/// As many batches as a producer may have under way: a retry of any of them is recognised.
+const BATCHES_REMEMBERED: usize = 5;
+
+/// The producers of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Producers {
+    by_id: HashMap<i64, Producer>,
+}
+
+#[derive(Debug)]
+struct Producer {
+    epoch: i16,
+    batches: VecDeque<Written>,
+    seen_ms: i64,
+}
+
+/// A batch that a producer has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    first_sequence: i32,
+    last_sequence: i32,
+    pub(crate) base_offset: i64,
+    pub(crate) max_timestamp: i64,
+}
+
+/// What to do with a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Append,
+    /// It was written before, here.
+    Duplicate(Written),
+}
+
+impl Producers {
+    /// Whether a batch continues what its producer has written.
+    pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, Refusal> {
+        let Some(producer) = self.by_id.get(&header.producer_id).filter(|_| header.producer_id >= 0) else {
+            return Ok(Verdict::Append);
+        };
+        if header.producer_epoch < producer.epoch {
+            let message = format!(
+                "Epoch of producer {} is {}, which is smaller than the last seen epoch {}",
+                header.producer_id, header.producer_epoch, producer.epoch
+            );
+            return Err(Refusal::new(ResponseError::InvalidProducerEpoch, message));
+        }
+        let (first, last) = (header.base_sequence, header.last_sequence());
+        let expected = match producer.batches.back() {
+            Some(_) if header.producer_epoch > producer.epoch => 0,
+            Some(latest) => {
+                let same = |batch: &&Written| (batch.first_sequence, batch.last_sequence) == (first, last);
+                if let Some(duplicate) = producer.batches.iter().find(same) {
+                    return Ok(Verdict::Duplicate(*duplicate));
+                }
+                following(latest.last_sequence)
+            }
+            None => return Ok(Verdict::Append),
+        };
+        if first != expected {
+            let message = format!(
+                "Out of order sequence number for producer {}: {first} (incoming), {expected} (expected)",
+                header.producer_id
+            );
+            return Err(Refusal::new(ResponseError::OutOfOrderSequenceNumber, message));
+        }
+        Ok(Verdict::Append)
+    }
+
+    /// Remembers a batch that was appended.
+    pub(crate) fn note(&mut self, header: &BatchHeader, now_ms: i64) {
+        if header.producer_id < 0 || header.attributes.is_control() {
+            return;
+        }
+        let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer {
+            epoch: header.producer_epoch,
+            batches: VecDeque::with_capacity(BATCHES_REMEMBERED),
+            seen_ms: now_ms,
+        });
+        if producer.epoch != header.producer_epoch {
+            producer.epoch = header.producer_epoch;
+            producer.batches.clear();
+        }
+        if producer.batches.len() == BATCHES_REMEMBERED {
+            producer.batches.pop_front();
+        }
+        producer.seen_ms = now_ms;
+        producer.batches.push_back(Written {
+            first_sequence: header.base_sequence,
+            last_sequence: header.last_sequence(),
+            base_offset: header.base_offset,
+            max_timestamp: header.max_timestamp,
+        });
+    }
+
+    /// Whether this batch is the latest of its producer: compaction keeps its header, so that a restart still knows.
+    pub(crate) fn is_latest(&self, header: &BatchHeader) -> bool {
+        let latest = self
+            .by_id
+            .get(&header.producer_id)
+            .and_then(|producer| producer.batches.back());
+        latest.is_some_and(|written| written.base_offset == header.base_offset)
+    }
+
+    /// Forgets who has written nothing since `before_ms`.
+    pub(crate) fn expire(&mut self, before_ms: i64) {
+        self.by_id.retain(|_, producer| producer.seen_ms >= before_ms);
+    }
+}
+
+/// Sequences wrap to 0 after the largest.
+fn following(sequence: i32) -> i32 {
+    sequence.checked_add(1).unwrap_or(0)
+}

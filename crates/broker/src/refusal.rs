@@ -1,0 +1,38 @@
+//! Why a client's wish is refused.
+
+use std::fmt::Display;
+
+use kafka_protocol::ResponseError;
+use tracing::error;
+
+/// Kafka's code, and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ResponseError,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    /// A refusal with a sentence.
+    pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The data directory failed: the client may retry, the operator must know.
+    pub(crate) fn storage(cause: impl Display) -> Self {
+        error!(%cause, "could not use the data directory");
+        Self::new(
+            ResponseError::KafkaStorageError,
+            format!("The data directory failed: {cause}"),
+        )
+    }
+}
+
+impl From<ResponseError> for Refusal {
+    fn from(code: ResponseError) -> Self {
+        Self::new(code, code.to_string())
+    }
+}
