@@ -47,7 +47,7 @@ pub(super) fn metadata(node: &Rc<Node>, context: &Context, request: MetadataRequ
     let topics = topics
         .into_iter()
         .map(|topic| topic.with_topic_authorized_operations(operations));
-    let cluster = request.include_cluster_authorized_operations;
+    let cluster = request.include_cluster_authorized_operations && (8..=10).contains(&context.version);
     let broker = MetadataResponseBroker::default()
         .with_node_id(BrokerId(NODE_ID))
         .with_host(text(context.local.ip().to_string()))

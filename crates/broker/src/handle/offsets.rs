@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 use crate::topics::Topic;
 
 /// Offsets by time, or by one of Kafka's names for a special time.
-pub(super) fn list_offsets(node: &Rc<Node>, _: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(super) fn list_offsets(node: &Rc<Node>, context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let topics = node.topics.borrow();
     let results = request.topics.into_iter().map(|wanted| {
         let topic = topics.find(&wanted.name);
@@ -30,7 +30,8 @@ pub(super) fn list_offsets(node: &Rc<Node>, _: &Context, request: ListOffsetsReq
             let response = ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
             match list_one(topic, partition) {
                 Ok(found) => {
-                    let epoch = found.map_or(-1, |found| found.epoch);
+                    // Versions before 4 have no place for it.
+                    let epoch = found.filter(|_| context.version >= 4).map_or(-1, |found| found.epoch);
                     let response = response.with_offset(found.map_or(-1, |found| found.offset));
                     response
                         .with_timestamp(found.map_or(-1, |found| found.timestamp))
