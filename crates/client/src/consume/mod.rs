@@ -1,0 +1,377 @@
+//! Batches in: a consumer owned by one thread, fed by a fetcher on the I/O thread.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | [`Consumer`]: what was assigned, what waits to be polled |
+//! | `fetcher` | the I/O side: which partitions to fetch from whom, and when |
+//! | `positions` | where each partition stands, on the I/O side |
+//! | `session` | fetch sessions: only what changed is sent |
+//! | `answer` | fetched bytes to checked, decompressed batches |
+//! | `isolation` | which batches belong to aborted transactions |
+//! | `offsets` | first and last offsets, asked for by ListOffsets |
+
+mod config;
+mod fetcher;
+mod isolation;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kstreams_wire::TopicPartition;
+use kstreams_wire::batch::Records;
+use rustc_hash::FxBuildHasher;
+use tokio::sync::mpsc;
+
+pub use config::{ConsumerConfig, Isolation, ResetPolicy};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::mailbox::Mailbox;
+use fetcher::{Command, Fetcher};
+
+/// Where to begin reading a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At this offset.
+    Offset(i64),
+    /// At the oldest record.
+    Beginning,
+    /// Behind the newest record.
+    End,
+    /// As `auto.offset.reset` says.
+    ByPolicy,
+}
+
+/// What [`Consumer::poll`] gives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConsumerEvent {
+    /// Records of one partition, in order.
+    Fetched {
+        /// The partition.
+        partition: TopicPartition,
+        /// Whole batches, checked and decompressed; control batches are left out. May be empty when only such came.
+        records: Vec<Records>,
+        /// Where the next fetch begins: behind the last batch, whatever it held.
+        next_offset: i64,
+        /// The offset behind the newest record that may be read.
+        high_watermark: i64,
+    },
+    /// The log does not have the position, and `auto.offset.reset` is `none`: seek, or give the partition up.
+    OutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position that the log does not have.
+        offset: i64,
+    },
+    /// There is no position, and `auto.offset.reset` is `none`: seek, or give the partition up.
+    NoOffset {
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// A partition cannot be read, for good: nothing more comes of it until it is assigned or sought again.
+    Error(Error),
+}
+
+/// A consumer of assigned partitions. Owned by one thread; fetching goes on between polls.
+#[derive(Debug)]
+pub struct Consumer {
+    client: Client,
+    partitions: HashMap<TopicPartition, Partition, FxBuildHasher>,
+    mailbox: Mailbox<Letter>,
+    letters: Vec<Letter>,
+    commands: mpsc::UnboundedSender<Command>,
+    epochs: u64,
+}
+
+/// A partition as the polling side sees it.
+#[derive(Debug)]
+struct Partition {
+    /// Changes with each assignment and seek: what was fetched before is of no use after.
+    epoch: u64,
+    paused: bool,
+    position: Option<i64>,
+    high_watermark: Option<i64>,
+    /// What was fetched while the partition was paused.
+    held: Vec<Fetched>,
+}
+
+/// What the I/O side has to say.
+#[derive(Debug)]
+enum Letter {
+    Fetched(Fetched),
+    /// The position, or what is known of the log's end, without records.
+    Standing {
+        partition: TopicPartition,
+        epoch: u64,
+        position: i64,
+        high_watermark: Option<i64>,
+    },
+    OutOfRange {
+        partition: TopicPartition,
+        epoch: u64,
+        offset: i64,
+    },
+    NoOffset {
+        partition: TopicPartition,
+        epoch: u64,
+    },
+    Failed {
+        partition: TopicPartition,
+        epoch: u64,
+        error: Error,
+    },
+}
+
+#[derive(Debug)]
+struct Fetched {
+    partition: TopicPartition,
+    epoch: u64,
+    records: Vec<Records>,
+    next_offset: i64,
+    high_watermark: i64,
+}
+
+/// Ends the present poll of a consumer, or the next one, from any thread.
+#[derive(Clone, Debug)]
+pub struct Waker(Mailbox<Letter>);
+
+impl Waker {
+    /// Lets the poll return with what there is.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+impl Consumer {
+    pub(crate) fn new(client: Client, config: ConsumerConfig) -> Self {
+        let mailbox = Mailbox::new();
+        let (commands, received) = mpsc::unbounded_channel();
+        let fetcher = Fetcher::new(client.cluster().separate(), config, mailbox.clone());
+        client.io().spawn(fetcher.run(received));
+        Self {
+            client,
+            partitions: HashMap::default(),
+            mailbox,
+            letters: Vec::new(),
+            commands,
+            epochs: 0,
+        }
+    }
+
+    /// Adds partitions to read. One that is already assigned begins anew.
+    pub fn assign(&mut self, partitions: &[(TopicPartition, Start)]) {
+        for (partition, start) in partitions {
+            self.begin(partition, *start, false);
+        }
+    }
+
+    /// Gives partitions up. What was fetched of them is dropped.
+    pub fn unassign(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if self.partitions.remove(partition).is_some() {
+                self.command(Command::Unassign(partition.clone()));
+            }
+        }
+    }
+
+    /// The assigned partitions, in no order.
+    pub fn assignment(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.partitions.keys()
+    }
+
+    /// Polls return nothing of these partitions until they are resumed. What is fetched already is kept.
+    pub fn pause(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                state.paused = true;
+            }
+        }
+    }
+
+    /// Ends a pause.
+    pub fn resume(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                state.paused = false;
+            }
+        }
+    }
+
+    /// True if the partition is assigned and paused.
+    pub fn is_paused(&self, partition: &TopicPartition) -> bool {
+        self.partitions.get(partition).is_some_and(|state| state.paused)
+    }
+
+    /// Goes on reading an assigned partition elsewhere. A pause stays.
+    pub fn seek(&mut self, partition: &TopicPartition, start: Start) {
+        if let Some(state) = self.partitions.get(partition) {
+            let paused = state.paused;
+            self.begin(partition, start, paused);
+        }
+    }
+
+    /// The offset that the next poll goes on with; unknown until a reset found it.
+    pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.partitions.get(partition)?.position
+    }
+
+    /// How many offsets lie between the position and the end of the log, as far as it is known by the last answer.
+    pub fn lag(&self, partition: &TopicPartition) -> Option<i64> {
+        let state = self.partitions.get(partition)?;
+        Some((state.high_watermark? - state.position?).max(0))
+    }
+
+    /// Returns as soon as there is something; nothing when the time is up or a [`Waker`] was used.
+    pub fn poll(&mut self, timeout: Duration) -> Vec<ConsumerEvent> {
+        let mut events = Vec::new();
+        self.release(&mut events);
+        let mut letters = std::mem::take(&mut self.letters);
+        if events.is_empty() {
+            self.mailbox.wait(timeout, &mut letters);
+        } else {
+            self.mailbox.take(&mut letters);
+        }
+        for letter in letters.drain(..) {
+            self.admit(letter, &mut events);
+        }
+        self.letters = letters;
+        self.report_taken(&events);
+        events
+    }
+
+    /// A handle that ends a poll from another thread.
+    pub fn waker(&self) -> Waker {
+        Waker(self.mailbox.clone())
+    }
+
+    /// The client this consumer belongs to.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn begin(&mut self, partition: &TopicPartition, start: Start, paused: bool) {
+        self.epochs += 1;
+        let position = match start {
+            Start::Offset(offset) => Some(offset),
+            Start::Beginning | Start::End | Start::ByPolicy => None,
+        };
+        let state = Partition {
+            epoch: self.epochs,
+            paused,
+            position,
+            high_watermark: None,
+            held: Vec::new(),
+        };
+        self.partitions.insert(partition.clone(), state);
+        self.command(Command::Assign {
+            partition: partition.clone(),
+            epoch: self.epochs,
+            start,
+        });
+    }
+
+    /// What was held back for partitions that are not paused any more.
+    fn release(&mut self, events: &mut Vec<ConsumerEvent>) {
+        for state in self
+            .partitions
+            .values_mut()
+            .filter(|state| !state.paused && !state.held.is_empty())
+        {
+            for fetched in state.held.drain(..) {
+                state.position = Some(fetched.next_offset);
+                events.push(fetched.into());
+            }
+        }
+    }
+
+    fn admit(&mut self, letter: Letter, events: &mut Vec<ConsumerEvent>) {
+        // A letter about an earlier assignment of the partition, or of one that was given up, is out of date.
+        let Some(state) = self
+            .partitions
+            .get_mut(letter.partition())
+            .filter(|state| state.epoch == letter.epoch())
+        else {
+            return;
+        };
+        match letter {
+            Letter::Fetched(fetched) => {
+                state.high_watermark = Some(fetched.high_watermark);
+                if state.paused {
+                    state.held.push(fetched);
+                } else {
+                    state.position = Some(fetched.next_offset);
+                    events.push(fetched.into());
+                }
+            }
+            Letter::Standing {
+                position,
+                high_watermark,
+                ..
+            } => {
+                state.high_watermark = high_watermark.or(state.high_watermark);
+                if state.held.is_empty() {
+                    state.position = Some(position);
+                }
+            }
+            Letter::OutOfRange { partition, offset, .. } => {
+                events.push(ConsumerEvent::OutOfRange { partition, offset })
+            }
+            Letter::NoOffset { partition, .. } => events.push(ConsumerEvent::NoOffset { partition }),
+            Letter::Failed { error, .. } => events.push(ConsumerEvent::Error(error)),
+        }
+    }
+
+    /// What is taken makes room for the next fetch.
+    fn report_taken(&self, events: &[ConsumerEvent]) {
+        let taken = events.iter().filter_map(|event| match event {
+            ConsumerEvent::Fetched { partition, .. } => Some((
+                partition.clone(),
+                self.partitions.get(partition).map_or(0, |state| state.epoch),
+            )),
+            _ => None,
+        });
+        let taken: Vec<_> = taken.collect();
+        if !taken.is_empty() {
+            self.command(Command::Taken(taken));
+        }
+    }
+
+    fn command(&self, command: Command) {
+        // The fetcher ends only with the I/O thread, and then there is nothing to fetch any more.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Letter {
+    fn partition(&self) -> &TopicPartition {
+        match self {
+            Self::Fetched(fetched) => &fetched.partition,
+            Self::Standing { partition, .. }
+            | Self::OutOfRange { partition, .. }
+            | Self::NoOffset { partition, .. }
+            | Self::Failed { partition, .. } => partition,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        match self {
+            Self::Fetched(fetched) => fetched.epoch,
+            Self::Standing { epoch, .. }
+            | Self::OutOfRange { epoch, .. }
+            | Self::NoOffset { epoch, .. }
+            | Self::Failed { epoch, .. } => *epoch,
+        }
+    }
+}
+
+impl From<Fetched> for ConsumerEvent {
+    fn from(fetched: Fetched) -> Self {
+        Self::Fetched {
+            partition: fetched.partition,
+            records: fetched.records,
+            next_offset: fetched.next_offset,
+            high_watermark: fetched.high_watermark,
+        }
+    }
+}
