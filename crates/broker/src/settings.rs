@@ -146,15 +146,25 @@ impl Settings {
         &self.explicit
     }
 
-    /// The value in force.
-    pub(crate) fn value(&self, key: &str) -> &str {
-        effective(&self.explicit, &self.defaults, key)
+    /// Every config with the value in force and where it comes from, in order of the key.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (&'static Setting, &str, Source)> {
+        SETTINGS.iter().map(|setting| {
+            let source = match () {
+                () if self.explicit.contains_key(setting.key) => Source::Topic,
+                () if self.defaults.contains_key(setting.key) => Source::Broker,
+                () => Source::Default,
+            };
+            (setting, effective(&self.explicit, &self.defaults, setting.key), source)
+        })
     }
+}
 
-    /// Whether the broker was started with a default of its own for this key.
-    pub(crate) fn is_broker_default(&self, key: &str) -> bool {
-        self.defaults.contains_key(key)
-    }
+/// Where the value of a config comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Topic,
+    Broker,
+    Default,
 }
 
 fn effective<'a>(explicit: &'a BTreeMap<String, String>, defaults: &'a BTreeMap<String, String>, key: &str) -> &'a str {
@@ -173,6 +183,9 @@ pub(crate) fn check(key: &str, value: &str) -> Result<()> {
             what,
         })
     };
+    if value.contains(char::is_control) {
+        return fail("control characters are not allowed".to_owned());
+    }
     let Some(setting) = find(key) else {
         return fail("there is no topic config of this name".to_owned());
     };

@@ -1,11 +1,13 @@
 //! What the broker answers: one file per conversation, and the table of them all.
 
+mod configs;
 mod fetch;
 mod fetch_answer;
 mod handshake;
 mod metadata;
 mod offsets;
 mod produce;
+mod topics;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,9 +45,14 @@ const SERVED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::ListOffsets, range(1, 10)),
     (ApiKey::Metadata, range(0, 13)),
     (ApiKey::ApiVersions, range(0, 4)),
+    (ApiKey::CreateTopics, range(2, 7)),
+    (ApiKey::DeleteTopics, range(1, 6)),
     (ApiKey::DeleteRecords, range(0, 2)),
     (ApiKey::InitProducerId, range(0, 5)),
     (ApiKey::OffsetForLeaderEpoch, range(2, 4)),
+    (ApiKey::DescribeConfigs, range(1, 4)),
+    (ApiKey::CreatePartitions, range(0, 3)),
+    (ApiKey::IncrementalAlterConfigs, range(0, 1)),
     (ApiKey::DescribeCluster, range(0, 2)),
 ];
 
@@ -104,9 +111,14 @@ async fn dispatch(node: &Rc<Node>, mut turn: Turn) -> io::Result<Option<Rope>> {
         ApiKey::ListOffsets => turn.reply(node, offsets::list_offsets),
         ApiKey::Metadata => turn.reply(node, metadata::metadata),
         ApiKey::ApiVersions => turn.reply(node, handshake::api_versions),
+        ApiKey::CreateTopics => turn.reply(node, topics::create),
+        ApiKey::DeleteTopics => turn.reply(node, topics::delete),
         ApiKey::DeleteRecords => turn.reply(node, offsets::delete_records),
         ApiKey::InitProducerId => turn.reply(node, produce::init_producer_id),
         ApiKey::OffsetForLeaderEpoch => turn.reply(node, offsets::leader_epochs),
+        ApiKey::DescribeConfigs => turn.reply(node, configs::describe),
+        ApiKey::CreatePartitions => turn.reply(node, topics::grow),
+        ApiKey::IncrementalAlterConfigs => turn.reply(node, configs::alter),
         ApiKey::DescribeCluster => turn.reply(node, metadata::describe_cluster),
         api => Err(invalid(format!("no handler for {api:?}"))),
     };
