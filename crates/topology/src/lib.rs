@@ -1,8 +1,23 @@
 //! What runs and how it is wired: serdes, processors, the topology and its executable graph. No clients, no clock.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`record`] | records as user code sees them, and the types that may be in one |
+//! | [`serde`] | values to bytes and back |
+//! | [`timestamp`] | which timestamp a record gets when it enters |
+//! | [`stores`] | typed handles and views of state stores |
+//! | [`graph`] | the executable copy of a topology that a task owns |
 
+pub mod error;
 pub mod graph;
 pub mod record;
 pub mod serde;
+pub mod stores;
+pub mod task_id;
+pub mod timestamp;
 
+pub use error::{BoxError, Error, Result};
 pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};
+pub use task_id::TaskId;
+pub use timestamp::TimestampExtractor;

@@ -6,7 +6,52 @@
 
 use std::any::Any;
 
+use crate::error::Error;
 use crate::record::Record;
+
+mod context;
+mod handler;
+mod run;
+mod sink;
+mod source;
+mod timers;
+
+pub use context::NodeContext;
+pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};
+pub use run::{Graph, GraphBuilder, InputId, Totals};
+pub use sink::{DynamicTopic, Partitioner, Partitions, SinkNode, SinkTopic};
+pub use source::{RawRecord, Source, SourceNode};
+pub use timers::{Clock, TimerId};
+
+/// A processor or sink of the executable graph. Operators, users' processors and sinks are all nodes.
+pub trait Node: Send {
+    /// Called once per task, in topological order, when its stores are ready.
+    fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Takes the record that a parent forwards.
+    fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<(), Error>;
+
+    /// A timer of this node is due; `now` is the current time of its clock.
+    fn punctuate(&mut self, cx: &mut NodeContext<'_>, timer: TimerId, now: i64) -> Result<(), Error> {
+        let _ = (cx, timer, now);
+        Ok(())
+    }
+
+    /// The stores connected to this node have been flushed for a commit: a node that owns a cached store forwards now
+    /// what came out of the cache.
+    fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Called once when the task goes away.
+    fn close(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 /// A record on the caller's stack, its type erased. The node that it is handed to takes it out.
 pub struct Input<'a>(&'a mut dyn Any);
@@ -29,5 +74,10 @@ impl<'a> Input<'a> {
                     std::any::type_name::<Record<K, V>>()
                 )
             })
+    }
+
+    /// Whether the record has these types.
+    pub fn is<K: 'static, V: 'static>(&self) -> bool {
+        self.0.is::<Option<Record<K, V>>>()
     }
 }

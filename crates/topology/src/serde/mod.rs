@@ -2,6 +2,13 @@
 
 use bytes::Bytes;
 
+mod primitive;
+
+pub use primitive::{
+    BoolSerde, BytesSerde, F32Serde, F64Serde, I16Serde, I32Serde, I64Serde, StringSerde, Uuid, UuidSerde, VecSerde,
+    VoidSerde,
+};
+
 /// Turns values of `T` into bytes and back. Null never reaches a serde: absent in, absent out.
 pub trait Serde<T>: Send + Sync + 'static {
     /// Appends the value's bytes to `out`. `topic` is the topic that the bytes are for.
@@ -33,4 +40,22 @@ pub struct SerdeError {
     /// The cause, if another library found it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SerdeError {
+    /// An error without a deeper cause; `what` reads on after "could not convert".
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    /// An error that another library found.
+    pub fn caused_by(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self {
+            what: what.into(),
+            source: Some(source.into()),
+        }
+    }
 }

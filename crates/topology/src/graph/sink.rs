@@ -1,0 +1,152 @@
+//! The nodes through which records leave: typed records become bytes for a topic.
+
+use std::sync::Arc;
+
+use kstreams_store::{OutputRecord, RecordContext, TopicId};
+use kstreams_wire::TopicName;
+
+use super::{Input, Node, NodeContext};
+use crate::error::{Error, Result};
+use crate::record::{Nullable, Record};
+use crate::serde::Serde;
+
+/// Where a sink sends a record.
+pub enum SinkTopic<K, V> {
+    /// Always to this topic.
+    Static(TopicName),
+    /// To the topic that the closure names.
+    Dynamic(DynamicTopic<K, V>),
+}
+
+/// A closure that names the topic of a record.
+pub type DynamicTopic<K, V> = Arc<dyn Fn(&K, &V, &RecordContext) -> String + Send + Sync>;
+
+impl<K, V> Clone for SinkTopic<K, V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Static(topic) => Self::Static(topic.clone()),
+            Self::Dynamic(choose) => Self::Dynamic(choose.clone()),
+        }
+    }
+}
+
+/// The partitions that a partitioner chooses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Partitions {
+    /// The producer's choice: by the key's hash, or a sticky one without a key.
+    Default,
+    /// This one.
+    One(i32),
+    /// A copy to each of these. None of them: the record is dropped.
+    Many(Vec<i32>),
+}
+
+/// Chooses a record's partition among `n`: called with the topic, the key, the value and `n`.
+pub type Partitioner<K, V> = Arc<dyn Fn(&str, &K, &V, i32) -> Partitions + Send + Sync>;
+
+/// The sink of records of one type.
+pub struct SinkNode<K: Nullable, V: Nullable> {
+    topic: SinkTopic<K, V>,
+    key: Arc<dyn Serde<K::Inner>>,
+    value: Arc<dyn Serde<V::Inner>>,
+    partitioner: Option<Partitioner<K, V>>,
+    resolved: Vec<(TopicName, TopicId)>,
+    key_bytes: Vec<u8>,
+    value_bytes: Vec<u8>,
+}
+
+impl<K: Nullable, V: Nullable> SinkNode<K, V> {
+    /// A sink with these serdes.
+    pub fn new(
+        topic: SinkTopic<K, V>,
+        key: Arc<dyn Serde<K::Inner>>,
+        value: Arc<dyn Serde<V::Inner>>,
+        partitioner: Option<Partitioner<K, V>>,
+    ) -> Self {
+        Self {
+            topic,
+            key,
+            value,
+            partitioner,
+            resolved: Vec::new(),
+            key_bytes: Vec::new(),
+            value_bytes: Vec::new(),
+        }
+    }
+
+    /// The place of the record's topic in the list of known ones. The static topic is the only one there.
+    fn resolve(&mut self, cx: &mut NodeContext<'_>, record: &Record<K, V>) -> usize {
+        let SinkTopic::Dynamic(choose) = &self.topic else {
+            return 0;
+        };
+        let name = choose(&record.key, &record.value, cx.record());
+        if let Some(at) = self.resolved.iter().position(|(known, _)| **known == *name) {
+            return at;
+        }
+        let name = TopicName::from(name);
+        let id = cx.output().topic(&name);
+        self.resolved.push((name, id));
+        self.resolved.len() - 1
+    }
+}
+
+/// Encodes into `out` unless the value is null; whether it was there.
+fn encode<T: Nullable>(value: &T, serde: &dyn Serde<T::Inner>, topic: &str, out: &mut Vec<u8>) -> Result<bool> {
+    out.clear();
+    let Some(value) = value.as_option() else {
+        return Ok(false);
+    };
+    serde
+        .serialize(topic, value, out)
+        .map_err(|source| Error::Serialization {
+            topic: topic.to_owned(),
+            source,
+        })?;
+    Ok(true)
+}
+
+impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
+    fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<()> {
+        if let SinkTopic::Static(name) = &self.topic {
+            let id = cx.output().topic(name);
+            self.resolved = vec![(name.clone(), id)];
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<()> {
+        let record = input.take::<K, V>();
+        let at = self.resolve(cx, &record);
+        let (name, topic) = self.resolved.get(at).expect("the topic was resolved");
+        let has_key = encode(&record.key, self.key.as_ref(), name, &mut self.key_bytes)?;
+        let has_value = encode(&record.value, self.value.as_ref(), name, &mut self.value_bytes)?;
+        let partitions = match &self.partitioner {
+            None => Partitions::Default,
+            Some(choose) => {
+                let count = cx.output().partitions(*topic)?;
+                choose(name, &record.key, &record.value, count)
+            }
+        };
+        let mut send = |partition| {
+            cx.output().send(OutputRecord {
+                topic: *topic,
+                partition,
+                key: has_key.then_some(&self.key_bytes),
+                value: has_value.then_some(&self.value_bytes),
+                timestamp: Some(record.timestamp),
+                headers: &record.headers,
+            })
+        };
+        match partitions {
+            Partitions::Default => send(None)?,
+            Partitions::One(partition) => send(Some(partition))?,
+            Partitions::Many(partitions) if partitions.is_empty() => cx.drop_record(),
+            Partitions::Many(partitions) => {
+                for partition in partitions {
+                    send(Some(partition))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

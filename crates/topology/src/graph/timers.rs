@@ -1,0 +1,192 @@
+//! The punctuations that a task's nodes have scheduled.
+
+use std::time::Duration;
+
+/// Which clock a punctuation follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// The largest timestamp seen so far: advances with the records.
+    StreamTime,
+    /// The wall clock: advances without records, too.
+    WallClock,
+}
+
+/// One schedule of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TimerId(u64);
+
+#[derive(Debug)]
+struct Timer {
+    id: TimerId,
+    node: usize,
+    due: i64,
+    interval_ms: i64,
+    clock: Clock,
+}
+
+/// All schedules of a task. They are few, so that a list beats a heap; the earliest due time is kept per clock.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    timers: Vec<Timer>,
+    next_id: u64,
+    stream_due: i64,
+    wall_due: i64,
+}
+
+/// A timer that is to fire now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) id: TimerId,
+    pub(crate) node: usize,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self {
+            timers: Vec::new(),
+            next_id: 0,
+            stream_due: i64::MAX,
+            wall_due: i64::MAX,
+        }
+    }
+
+    /// Adds a schedule. Stream time is first due at 0, which is as soon as it is known; the wall clock one interval from
+    /// `now`.
+    pub(crate) fn schedule(&mut self, node: usize, every: Duration, clock: Clock, now: i64) -> TimerId {
+        let interval_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+        let due = match clock {
+            Clock::StreamTime => 0,
+            Clock::WallClock => now.saturating_add(interval_ms),
+        };
+        self.insert(node, due, interval_ms, clock)
+    }
+
+    /// Adds a schedule on the grid of `start`: first due at `start`, or, if that is past, at the next point of the grid.
+    pub(crate) fn schedule_at(&mut self, node: usize, start: i64, every: Duration, clock: Clock, now: i64) -> TimerId {
+        let interval_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+        let due = if start > now {
+            start
+        } else {
+            after(start, interval_ms, now)
+        };
+        self.insert(node, due, interval_ms, clock)
+    }
+
+    fn insert(&mut self, node: usize, due: i64, interval_ms: i64, clock: Clock) -> TimerId {
+        let id = TimerId(self.next_id);
+        self.next_id += 1;
+        self.timers.push(Timer {
+            id,
+            node,
+            due,
+            interval_ms,
+            clock,
+        });
+        self.refresh();
+        id
+    }
+
+    pub(crate) fn cancel(&mut self, id: TimerId) {
+        self.timers.retain(|timer| timer.id != id);
+        self.refresh();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.timers.clear();
+        self.refresh();
+    }
+
+    /// When the next timer of this clock is due; `i64::MAX` without one.
+    pub(crate) fn next_due(&self, clock: Clock) -> i64 {
+        match clock {
+            Clock::StreamTime => self.stream_due,
+            Clock::WallClock => self.wall_due,
+        }
+    }
+
+    /// The due timer with the earliest due time, moved on to its next due time: however many intervals were missed, it
+    /// fires once and stays on its grid.
+    pub(crate) fn pop(&mut self, clock: Clock, now: i64) -> Option<Due> {
+        if self.next_due(clock) > now {
+            return None;
+        }
+        let timer = self
+            .timers
+            .iter_mut()
+            .filter(|timer| timer.clock == clock && timer.due <= now)
+            .min_by_key(|timer| (timer.due, timer.id))?;
+        timer.due = after(timer.due, timer.interval_ms, now);
+        let due = Due {
+            id: timer.id,
+            node: timer.node,
+        };
+        self.refresh();
+        Some(due)
+    }
+
+    fn refresh(&mut self) {
+        let earliest = |clock| {
+            let of_clock = self.timers.iter().filter(|timer| timer.clock == clock);
+            of_clock.map(|timer| timer.due).min().unwrap_or(i64::MAX)
+        };
+        (self.stream_due, self.wall_due) = (earliest(Clock::StreamTime), earliest(Clock::WallClock));
+    }
+}
+
+/// The first point after `now` on the grid through `start`.
+fn after(start: i64, interval_ms: i64, now: i64) -> i64 {
+    let missed = now.saturating_sub(start) / interval_ms;
+    start.saturating_add(interval_ms.saturating_mul(missed.saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn stream_time_fires_at_once_and_then_on_the_grid_of_zero() {
+        let mut timers = Timers::new();
+        timers.schedule(3, secs(10), Clock::StreamTime, 77);
+        assert_eq!(timers.pop(Clock::StreamTime, -1), None);
+        assert_eq!(timers.pop(Clock::StreamTime, 12_345).map(|due| due.node), Some(3));
+        assert_eq!(timers.pop(Clock::StreamTime, 12_345), None);
+        assert_eq!(timers.next_due(Clock::StreamTime), 20_000);
+    }
+
+    #[test]
+    fn wall_clock_fires_once_after_a_stall_and_keeps_its_phase() {
+        let mut timers = Timers::new();
+        timers.schedule(0, secs(10), Clock::WallClock, 5_000);
+        assert_eq!(timers.pop(Clock::WallClock, 14_999), None);
+        assert!(timers.pop(Clock::WallClock, 115_001).is_some());
+        assert_eq!(timers.pop(Clock::WallClock, 115_001), None);
+        assert_eq!(timers.next_due(Clock::WallClock), 125_000);
+    }
+
+    #[test]
+    fn a_start_in_the_past_gives_the_next_point_of_its_grid() {
+        let mut timers = Timers::new();
+        timers.schedule_at(0, 3, Duration::from_millis(10), Clock::WallClock, 25);
+        assert_eq!(timers.next_due(Clock::WallClock), 33);
+        timers.schedule_at(0, 30, Duration::from_millis(10), Clock::WallClock, 25);
+        assert_eq!(timers.next_due(Clock::WallClock), 30);
+    }
+
+    #[test]
+    fn several_timers_fire_by_due_time_and_a_cancelled_one_never() {
+        let mut timers = Timers::new();
+        let late = timers.schedule(1, secs(2), Clock::WallClock, 0);
+        let gone = timers.schedule(2, secs(1), Clock::WallClock, 0);
+        let early = timers.schedule(3, secs(1), Clock::WallClock, 0);
+        timers.cancel(gone);
+        let mut fired = Vec::new();
+        while let Some(due) = timers.pop(Clock::WallClock, 2_500) {
+            fired.push(due.id);
+        }
+        assert_eq!(fired, [early, late]);
+    }
+}

@@ -1,0 +1,242 @@
+//! The serdes of strings, numbers and bytes, as Kafka's own serializers write them.
+
+use bytes::Bytes;
+
+use super::{DefaultSerde, Serde, SerdeError};
+
+/// UTF-8 text. Bytes that are no UTF-8 are read with replacement characters, as Java does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StringSerde;
+
+impl Serde<String> for StringSerde {
+    fn serialize(&self, _: &str, value: &String, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.extend_from_slice(value.as_bytes());
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<String, SerdeError> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+impl DefaultSerde for String {
+    type Serde = StringSerde;
+}
+
+macro_rules! number {
+    ($serde:ident, $t:ty, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $serde;
+
+        impl Serde<$t> for $serde {
+            fn serialize(&self, _: &str, value: &$t, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+                out.extend_from_slice(&value.to_be_bytes());
+                Ok(())
+            }
+
+            fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<$t, SerdeError> {
+                let bytes = bytes
+                    .try_into()
+                    .map_err(|_| wrong_length(stringify!($t), size_of::<$t>(), bytes.len()))?;
+                Ok(<$t>::from_be_bytes(bytes))
+            }
+        }
+
+        impl DefaultSerde for $t {
+            type Serde = $serde;
+        }
+    };
+}
+
+number!(I64Serde, i64, "Eight bytes, big-endian: Java's `LongSerializer`.");
+number!(I32Serde, i32, "Four bytes, big-endian: Java's `IntegerSerializer`.");
+number!(I16Serde, i16, "Two bytes, big-endian: Java's `ShortSerializer`.");
+number!(F64Serde, f64, "The eight IEEE bytes: Java's `DoubleSerializer`.");
+number!(F32Serde, f32, "The four IEEE bytes: Java's `FloatSerializer`.");
+
+fn wrong_length(what: &str, expected: usize, actual: usize) -> SerdeError {
+    SerdeError::new(format!("{actual} bytes to {what}: {expected} expected"))
+}
+
+/// One byte, 1 or 0: Java's `BooleanSerializer`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BoolSerde;
+
+impl Serde<bool> for BoolSerde {
+    fn serialize(&self, _: &str, value: &bool, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.push(u8::from(*value));
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<bool, SerdeError> {
+        match bytes {
+            [1] => Ok(true),
+            [0] => Ok(false),
+            [other] => Err(SerdeError::new(format!("byte {other} to bool: 0 or 1 expected"))),
+            _ => Err(wrong_length("bool", 1, bytes.len())),
+        }
+    }
+}
+
+impl DefaultSerde for bool {
+    type Serde = BoolSerde;
+}
+
+/// The bytes as they are; what was fetched is shared, not copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BytesSerde;
+
+impl Serde<Bytes> for BytesSerde {
+    fn serialize(&self, _: &str, value: &Bytes, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Bytes, SerdeError> {
+        Ok(Bytes::copy_from_slice(bytes))
+    }
+
+    fn deserialize_shared(&self, _: &str, bytes: &[u8], shared: &Bytes) -> Result<Bytes, SerdeError> {
+        Ok(shared.slice_ref(bytes))
+    }
+}
+
+impl DefaultSerde for Bytes {
+    type Serde = BytesSerde;
+}
+
+/// The bytes as they are, in a vector of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VecSerde;
+
+impl Serde<Vec<u8>> for VecSerde {
+    fn serialize(&self, _: &str, value: &Vec<u8>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Vec<u8>, SerdeError> {
+        Ok(bytes.to_vec())
+    }
+}
+
+impl DefaultSerde for Vec<u8> {
+    type Serde = VecSerde;
+}
+
+/// No bytes at all: a type for keys or values that are never there. Java's `VoidSerializer`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VoidSerde;
+
+impl Serde<()> for VoidSerde {
+    fn serialize(&self, _: &str, (): &(), _: &mut Vec<u8>) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<(), SerdeError> {
+        Err(SerdeError::new(format!("{} bytes to (): null expected", bytes.len())))
+    }
+}
+
+impl DefaultSerde for () {
+    type Serde = VoidSerde;
+}
+
+/// A universally unique id, sent as its 36 lower-case characters: Java's `UUIDSerializer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uuid(pub u128);
+
+impl crate::record::Data for Uuid {}
+
+impl std::fmt::Display for Uuid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let (a, rest) = hex.split_at(8);
+        let (b, rest) = rest.split_at(4);
+        let (c, rest) = rest.split_at(4);
+        let (d, e) = rest.split_at(4);
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
+    }
+}
+
+/// The 36 characters of a [`Uuid`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UuidSerde;
+
+impl Serde<Uuid> for UuidSerde {
+    fn serialize(&self, _: &str, value: &Uuid, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.extend_from_slice(value.to_string().as_bytes());
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Uuid, SerdeError> {
+        let invalid = || SerdeError::new("bytes to a UUID: 36 characters expected".to_owned());
+        let text = std::str::from_utf8(bytes).map_err(|_| invalid())?;
+        let hyphens = text.bytes().enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
+        if text.len() != 36 || !hyphens.eq([8, 13, 18, 23]) {
+            return Err(invalid());
+        }
+        let hex = text.replace('-', "");
+        u128::from_str_radix(&hex, 16).map(Uuid).map_err(|_| invalid())
+    }
+}
+
+impl DefaultSerde for Uuid {
+    type Serde = UuidSerde;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: DefaultSerde + PartialEq + std::fmt::Debug>(value: T, expected: &str) {
+        let serde = T::Serde::default();
+        let mut bytes = Vec::new();
+        serde
+            .serialize("t", &value, &mut bytes)
+            .expect("these values can be encoded");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected);
+        assert_eq!(
+            serde.deserialize("t", &bytes).expect("its own bytes can be decoded"),
+            value
+        );
+    }
+
+    #[test]
+    fn bytes_are_javas() {
+        check("hello".to_owned(), "68656c6c6f");
+        check(1_i64, "0000000000000001");
+        check(-2_i32, "fffffffe");
+        check(-3_i16, "fffd");
+        check(1.5_f64, "3ff8000000000000");
+        check(-0.25_f32, "be800000");
+        check(true, "01");
+        check(Bytes::from_static(&[1, 2]), "0102");
+        check(vec![3_u8], "03");
+        check(
+            Uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+            "30313233343536372d383961622d636465662d303132332d343536373839616263646566",
+        );
+    }
+
+    #[test]
+    fn wrong_bytes_are_refused() {
+        assert!(I64Serde.deserialize("t", &[0; 4]).is_err());
+        assert!(I32Serde.deserialize("t", &[]).is_err());
+        assert!(BoolSerde.deserialize("t", &[2]).is_err());
+        assert!(VoidSerde.deserialize("t", &[]).is_err());
+        assert!(UuidSerde.deserialize("t", b"no uuid").is_err());
+    }
+
+    #[test]
+    fn fetched_bytes_are_shared() {
+        let shared = Bytes::from_static(b"abcdef");
+        let slice = shared.get(2..4).expect("in range");
+        let value = BytesSerde
+            .deserialize_shared("t", slice, &shared)
+            .expect("any bytes will do");
+        assert_eq!(value.as_ptr(), slice.as_ptr());
+    }
+}

@@ -1,0 +1,84 @@
+//! The serdes of a key-value store, with the scratch memory into which they write.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::serde::{Serde, SerdeError};
+
+/// The serdes of one store of one task.
+pub struct KeyValueFront<K, V> {
+    pub(super) codec: Codec<K, V>,
+    pub(super) key_bytes: Vec<u8>,
+    pub(super) value_bytes: Vec<u8>,
+}
+
+pub(super) struct Codec<K, V> {
+    topic: String,
+    key: Arc<dyn Serde<K>>,
+    value: Arc<dyn Serde<V>>,
+}
+
+impl<K: 'static, V: 'static> KeyValueFront<K, V> {
+    /// A front with these serdes, which are told `topic`.
+    pub fn new(topic: &str, key: Arc<dyn Serde<K>>, value: Arc<dyn Serde<V>>) -> Self {
+        Self {
+            codec: Codec {
+                topic: topic.to_owned(),
+                key,
+                value,
+            },
+            key_bytes: Vec::new(),
+            value_bytes: Vec::new(),
+        }
+    }
+
+    /// The key of these bytes.
+    pub fn decode_key(&self, bytes: &[u8]) -> Result<K> {
+        self.codec.decode_key(bytes)
+    }
+
+    /// The value of these bytes.
+    pub fn decode_value(&self, bytes: &[u8]) -> Result<V> {
+        self.codec.decode_value(bytes)
+    }
+
+    pub(super) fn encode_key(&mut self, key: &K) -> Result<()> {
+        self.codec.encode_key(key, &mut self.key_bytes)
+    }
+}
+
+impl<K: 'static, V: 'static> Codec<K, V> {
+    pub(super) fn encode_key(&self, key: &K, out: &mut Vec<u8>) -> Result<()> {
+        out.clear();
+        self.key
+            .serialize(&self.topic, key, out)
+            .map_err(|error| self.encode_error(error))
+    }
+
+    /// Appends the value's bytes to `out`.
+    pub(super) fn encode_value(&self, value: &V, out: &mut Vec<u8>) -> Result<()> {
+        self.value
+            .serialize(&self.topic, value, out)
+            .map_err(|error| self.encode_error(error))
+    }
+
+    pub(super) fn decode_key(&self, bytes: &[u8]) -> Result<K> {
+        self.key.deserialize(&self.topic, bytes).map_err(user)
+    }
+
+    pub(super) fn decode_value(&self, bytes: &[u8]) -> Result<V> {
+        self.value.deserialize(&self.topic, bytes).map_err(user)
+    }
+
+    #[cold]
+    fn encode_error(&self, source: SerdeError) -> Error {
+        Error::Serialization {
+            topic: self.topic.clone(),
+            source,
+        }
+    }
+}
+
+fn user(error: SerdeError) -> Error {
+    Error::User(Box::new(error))
+}
