@@ -7,15 +7,20 @@
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
+//! | [`processor`] | the Processor API: user code in the topology |
+//! | [`blueprint`] | the topology as it is built, checked, described and divided |
 
+pub mod blueprint;
 pub mod error;
 pub mod graph;
+pub mod processor;
 pub mod record;
 pub mod serde;
 pub mod stores;
 pub mod task_id;
 pub mod timestamp;
 
+pub use blueprint::{Consumed, Produced, Topology};
 pub use error::{BoxError, Error, Result};
 pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};

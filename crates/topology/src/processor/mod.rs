@@ -8,15 +8,17 @@ use crate::record::Record;
 use crate::stores::StoreId;
 
 mod context;
+mod fixed_key;
 
-pub use context::{Context, InitContext, RecordMetadata};
+pub use context::{Context, ProcessingContext, RecordMetadata};
+pub use fixed_key::{FixedKeyContext, FixedKeyNode, FixedKeyProcessor, FixedKeyRecord};
 
 /// User code in the topology. Each task has an instance of its own, made by the closure that the processor was added
 /// with, so that `&mut self` is all the state it needs.
 ///
 /// ```
 /// use std::time::Duration;
-/// use kstreams_topology::processor::{Context, InitContext, Processor};
+/// use kstreams_topology::processor::{Context, ProcessingContext, Processor};
 /// use kstreams_topology::stores::{KeyValueStore, StoreHandle, StoreId};
 /// use kstreams_topology::graph::{Clock, TimerId};
 /// use kstreams_topology::{BoxError, Record};
@@ -36,7 +38,7 @@ pub use context::{Context, InitContext, RecordMetadata};
 ///         vec![self.sums.id()]
 ///     }
 ///
-///     fn init(&mut self, cx: &mut InitContext<'_>) -> Result<(), BoxError> {
+///     fn init(&mut self, cx: &mut ProcessingContext<'_>) -> Result<(), BoxError> {
 ///         cx.schedule(Duration::from_secs(10), Clock::WallClock);
 ///         Ok(())
 ///     }
@@ -71,7 +73,7 @@ pub trait Processor: Send + 'static {
     }
 
     /// Called once per task, before the first record: the place to schedule.
-    fn init(&mut self, cx: &mut InitContext<'_>) -> Result<(), BoxError> {
+    fn init(&mut self, cx: &mut ProcessingContext<'_>) -> Result<(), BoxError> {
         let _ = cx;
         Ok(())
     }
@@ -91,40 +93,17 @@ pub trait Processor: Send + 'static {
     }
 }
 
-/// A processor whose records keep their keys: its context forwards records of the key type that came in.
-pub trait FixedKeyProcessor: Send + 'static {
-    /// The keys.
-    type K: Clone + 'static;
-    /// The values of the records it takes.
-    type VIn: 'static;
-    /// The values of the records it forwards.
-    type VOut: Clone + 'static;
-
-    /// The stores that it uses; see [`Processor::stores`].
-    fn stores(&self) -> Vec<StoreId> {
-        Vec::new()
-    }
-
-    /// Called once per task, before the first record: the place to schedule.
-    fn init(&mut self, cx: &mut InitContext<'_>) -> Result<(), BoxError> {
-        let _ = cx;
-        Ok(())
-    }
-
-    /// Takes a record.
-    fn process(&mut self, cx: &mut Context<'_, FixedKey<Self>>, record: FixedKeyRecord<Self::K, Self::VIn>)
-    -> Result<(), BoxError>;
-}
-
 /// A node that runs a [`Processor`].
-pub(crate) struct ProcessorNode<P>(pub(crate) P);
+pub struct ProcessorNode<P>(pub P);
 
 /// A way to make nodes: one for each task.
 pub type NewNode = Arc<dyn Fn() -> Box<dyn Node> + Send + Sync>;
 
 impl<P: Processor> Node for ProcessorNode<P> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> crate::Result<()> {
-        self.0.init(&mut InitContext::new(cx)).map_err(crate::Error::from_user)
+        self.0
+            .init(&mut ProcessingContext::new(cx))
+            .map_err(crate::Error::from_user)
     }
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> crate::Result<()> {

@@ -1,0 +1,102 @@
+//! Executable copies of a topology, one per task.
+
+use std::collections::HashMap;
+
+use kstreams_store::{Changelog, State, StoreSpec};
+use kstreams_wire::{TopicName, TopicPartition};
+
+use super::topics::changelog_topic;
+use super::{NodeKind, SinkTarget, Topics, Topology};
+use crate::error::{Error, Result};
+use crate::graph::{ErrorHandlers, Graph, GraphBuilder};
+use crate::task_id::TaskId;
+
+/// Which part of a topology a graph is a copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphScope {
+    /// One subtopology.
+    Subtopology(u32),
+    /// All of them, as the test driver runs them.
+    All,
+}
+
+/// What a task brings along when its graph is built.
+pub struct TaskEnvironment<'a> {
+    /// The task.
+    pub task: TaskId,
+    /// The application id.
+    pub application_id: &'a str,
+    /// Who decides about records that fail.
+    pub handlers: ErrorHandlers,
+    /// Opens a store.
+    pub open_store: &'a mut dyn FnMut(&StoreSpec, Option<Changelog>) -> kstreams_store::Result<State>,
+}
+
+impl Topology {
+    /// An executable copy of a part of the topology, with its stores open.
+    pub fn build_graph(&self, scope: GraphScope, environment: TaskEnvironment<'_>) -> Result<Graph> {
+        let members: Vec<usize> = match scope {
+            GraphScope::All => (0..self.nodes.len()).collect(),
+            GraphScope::Subtopology(id) => {
+                let groups = self.groups();
+                let part = usize::try_from(id).ok().and_then(|id| groups.get(id));
+                part.cloned()
+                    .ok_or_else(|| Error::Topology(format!("there is no subtopology {id}")))?
+            }
+        };
+        let mut builder = GraphBuilder::new();
+        self.build_nodes(&mut builder, &members, environment.application_id);
+        let TaskEnvironment {
+            task,
+            application_id,
+            handlers,
+            open_store,
+        } = environment;
+        for entry in self.store_entries(&members, application_id) {
+            let changelog = entry.changelog.map(|topic| {
+                let partition = TopicPartition::new(topic, task.partition);
+                if entry.changelog_is_source {
+                    Changelog::Source(partition)
+                } else {
+                    Changelog::Own(partition)
+                }
+            });
+            let state = open_store(&entry.spec, changelog)?;
+            let definition = &self.store_slot(&entry.spec.name)?.definition;
+            let topic = changelog_topic(application_id, &entry.spec.name);
+            builder.add_store(entry.id, state, (definition.front)(&topic));
+        }
+        Ok(builder.build(task, application_id, handlers))
+    }
+
+    fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) {
+        let mut built: HashMap<&str, usize> = HashMap::new();
+        let full = |topic: &str| TopicName::from(self.topic_name(application_id, topic));
+        for node in members.iter().filter_map(|at| self.nodes.get(*at)) {
+            let at = match &node.kind {
+                NodeKind::Source { topics, new, .. } => {
+                    let topics = match topics {
+                        Topics::Names(names) => names.iter().map(|topic| full(topic)).collect(),
+                        Topics::Pattern(_) => Vec::new(),
+                    };
+                    builder.add_source(&node.name, topics, new())
+                }
+                NodeKind::Processor { new } => {
+                    let stores = node.stores.iter().filter_map(|store| self.store_id(store));
+                    builder.add_processor(&node.name, new(), stores.collect())
+                }
+                NodeKind::Sink { topic, new } => {
+                    let topic = match topic {
+                        SinkTarget::Topic(topic) => Some(full(topic)),
+                        SinkTarget::Dynamic(_) => None,
+                    };
+                    builder.add_sink(&node.name, new(topic.as_ref()))
+                }
+            };
+            for parent in node.parents.iter().filter_map(|parent| built.get(parent.as_str())) {
+                builder.connect(*parent, at);
+            }
+            built.insert(&node.name, at);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The configurations of the topics that an application creates for itself.
+
+use std::collections::BTreeMap;
+
+use kstreams_store::{Kind, Logging, StoreSpec};
+use kstreams_wire::TopicName;
+
+/// The configs of an internal topic, in Kafka's own keys.
+pub type InternalTopicConfig = BTreeMap<String, String>;
+
+/// The changelog topic of a store.
+pub fn changelog_topic(application_id: &str, store: &str) -> TopicName {
+    TopicName::from(format!("{application_id}-{store}-changelog"))
+}
+
+/// The configs of a repartition topic. `overrides` are the application's `topic.*` settings, without the prefix.
+pub fn repartition_config(overrides: &BTreeMap<String, String>) -> InternalTopicConfig {
+    let defaults = [
+        ("cleanup.policy", "delete"),
+        ("message.timestamp.type", "CreateTime"),
+        ("retention.ms", "-1"),
+        ("segment.bytes", "52428800"),
+    ];
+    merged(&defaults, [overrides])
+}
+
+/// The configs of a store's changelog. `overrides` are the application's `topic.*` settings, without the prefix; the
+/// store's own settings win over them.
+pub fn changelog_config(spec: &StoreSpec, overrides: &BTreeMap<String, String>) -> InternalTopicConfig {
+    let defaults: &[_] = match spec.kind {
+        Kind::KeyValue | Kind::TimestampedKeyValue => {
+            &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")]
+        }
+        _ => &[("message.timestamp.type", "CreateTime")],
+    };
+    match &spec.logging {
+        Logging::Enabled(own) => merged(defaults, [overrides, own]),
+        Logging::Disabled => merged(defaults, [overrides]),
+    }
+}
+
+fn merged<'a>(
+    defaults: &[(&str, &str)],
+    layers: impl IntoIterator<Item = &'a BTreeMap<String, String>>,
+) -> InternalTopicConfig {
+    let defaults = defaults
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let mut config: InternalTopicConfig = defaults.collect();
+    for layer in layers {
+        config.extend(layer.clone());
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kstreams_store::EngineKind;
+
+    #[test]
+    fn the_stores_own_settings_win() {
+        let own = BTreeMap::from([("retention.ms".to_owned(), "1".to_owned())]);
+        let overrides = BTreeMap::from([
+            ("retention.ms".to_owned(), "2".to_owned()),
+            ("segment.bytes".to_owned(), "3".to_owned()),
+        ]);
+        let spec = StoreSpec {
+            name: "s".to_owned(),
+            kind: Kind::KeyValue,
+            engine: EngineKind::Memory,
+            caching: false,
+            logging: Logging::Enabled(own),
+        };
+        let config = changelog_config(&spec, &overrides);
+        let pairs: Vec<(&str, &str)> = config.iter().map(|(key, value)| (&**key, &**value)).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("cleanup.policy", "compact"),
+                ("message.timestamp.type", "CreateTime"),
+                ("retention.ms", "1"),
+                ("segment.bytes", "3"),
+            ]
+        );
+    }
+}
