@@ -151,6 +151,9 @@ pub enum Error {
         /// The broker's word.
         code: ErrorCode,
     },
+    /// A consumer that did not join a group has no offsets.
+    #[error("the consumer did not join a group")]
+    NoGroup,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

@@ -11,6 +11,7 @@
 //! | `mailbox` | how values come back from the I/O thread to a blocking caller |
 //! | `connection` | one pipelined connection: handshake, request timeouts, idle close, back-off |
 //! | [`cluster`] | brokers, leaders and coordinators; the async handle that everything else sends through |
+//! | [`group`] | membership in a group as a machine without I/O, and what drives it; committed offsets |
 //! | [`consume`] | fetch sessions, positions, offset resets: batches in |
 //! | [`produce`] | accumulator, idempotent sender: batches out |
 
@@ -20,6 +21,7 @@ pub mod config;
 mod connection;
 pub mod consume;
 pub mod error;
+pub mod group;
 mod mailbox;
 mod network;
 pub mod produce;
@@ -29,5 +31,6 @@ pub use cluster::Cluster;
 pub use config::{ClientConfig, ConfigError};
 pub use consume::{Consumer, ConsumerConfig, ConsumerEvent, Start, Waker};
 pub use error::{Error, Result};
+pub use group::{Committed, GroupConfig, GroupEvent, GroupMember, GroupMetadata, Leave};
 pub use network::Io;
 pub use produce::{Producer, ProducerConfig, ProducerRecord, ProducerTopic};

@@ -8,10 +8,12 @@
 //! | `session` | fetch sessions: only what changed is sent |
 //! | `answer` | fetched bytes to checked, decompressed batches |
 //! | `isolation` | which batches belong to aborted transactions |
+//! | `grouped` | the consumer as a member of a group; committed offsets |
 //! | `offsets` | first and last offsets, asked for by ListOffsets |
 
 mod config;
 mod fetcher;
+mod grouped;
 mod isolation;
 
 use std::collections::HashMap;
@@ -25,7 +27,8 @@ use tokio::sync::mpsc;
 pub use config::{ConsumerConfig, Isolation, ResetPolicy};
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::group::{GroupEvent, Member};
 use crate::mailbox::Mailbox;
 use fetcher::{Command, Fetcher};
 
@@ -69,6 +72,10 @@ pub enum ConsumerEvent {
         /// The partition.
         partition: TopicPartition,
     },
+    /// Something happened to the membership in the group.
+    Group(GroupEvent),
+    /// The membership in the group ended for good.
+    GroupFailed(Error),
     /// A partition cannot be read, for good: nothing more comes of it until it is assigned or sought again.
     Error(Error),
 }
@@ -82,6 +89,7 @@ pub struct Consumer {
     letters: Vec<Letter>,
     commands: mpsc::UnboundedSender<Command>,
     epochs: u64,
+    member: Option<Member>,
 }
 
 /// A partition as the polling side sees it.
@@ -121,6 +129,8 @@ enum Letter {
         epoch: u64,
         error: Error,
     },
+    /// About the membership; an error is its end.
+    Group(Result<GroupEvent>),
 }
 
 #[derive(Debug)]
@@ -156,6 +166,7 @@ impl Consumer {
             letters: Vec::new(),
             commands,
             epochs: 0,
+            member: None,
         }
     }
 
@@ -224,6 +235,7 @@ impl Consumer {
 
     /// Returns as soon as there is something; nothing when the time is up or a [`Waker`] was used.
     pub fn poll(&mut self, timeout: Duration) -> Vec<ConsumerEvent> {
+        self.polled();
         let mut events = Vec::new();
         self.release(&mut events);
         let mut letters = std::mem::take(&mut self.letters);
@@ -286,12 +298,16 @@ impl Consumer {
     }
 
     fn admit(&mut self, letter: Letter, events: &mut Vec<ConsumerEvent>) {
+        let (partition, epoch) = match &letter {
+            Letter::Fetched(fetched) => (&fetched.partition, fetched.epoch),
+            Letter::Standing { partition, epoch, .. }
+            | Letter::OutOfRange { partition, epoch, .. }
+            | Letter::NoOffset { partition, epoch }
+            | Letter::Failed { partition, epoch, .. } => (partition, *epoch),
+            Letter::Group(event) => return events.push(grouped::event(event.clone())),
+        };
         // A letter about an earlier assignment of the partition, or of one that was given up, is out of date.
-        let Some(state) = self
-            .partitions
-            .get_mut(letter.partition())
-            .filter(|state| state.epoch == letter.epoch())
-        else {
+        let Some(state) = self.partitions.get_mut(partition).filter(|state| state.epoch == epoch) else {
             return;
         };
         match letter {
@@ -319,6 +335,7 @@ impl Consumer {
             }
             Letter::NoOffset { partition, .. } => events.push(ConsumerEvent::NoOffset { partition }),
             Letter::Failed { error, .. } => events.push(ConsumerEvent::Error(error)),
+            Letter::Group(_) => {}
         }
     }
 
@@ -340,28 +357,6 @@ impl Consumer {
     fn command(&self, command: Command) {
         // The fetcher ends only with the I/O thread, and then there is nothing to fetch any more.
         let _ = self.commands.send(command);
-    }
-}
-
-impl Letter {
-    fn partition(&self) -> &TopicPartition {
-        match self {
-            Self::Fetched(fetched) => &fetched.partition,
-            Self::Standing { partition, .. }
-            | Self::OutOfRange { partition, .. }
-            | Self::NoOffset { partition, .. }
-            | Self::Failed { partition, .. } => partition,
-        }
-    }
-
-    fn epoch(&self) -> u64 {
-        match self {
-            Self::Fetched(fetched) => fetched.epoch,
-            Self::Standing { epoch, .. }
-            | Self::OutOfRange { epoch, .. }
-            | Self::NoOffset { epoch, .. }
-            | Self::Failed { epoch, .. } => *epoch,
-        }
     }
 }
 

@@ -1,0 +1,129 @@
+//! Heartbeats, losses, moves of the coordinator, changes of topics.
+
+use super::*;
+
+#[test]
+fn heartbeats_follow_their_interval_and_only_one_is_under_way() {
+    let mut world = World::stable();
+    world.wait_polling(Duration::from_millis(2_999));
+    assert!(world.try_send().is_none());
+    assert_eq!(
+        world.member.poll_deadline(world.now),
+        Some(world.now + Duration::from_millis(1))
+    );
+    world.wait_polling(Duration::from_millis(1));
+    let send = world.send();
+    let Request::Heartbeat(request) = &send.request else {
+        panic!("no heartbeat")
+    };
+    assert_eq!((request.generation_id, &*request.member_id), (1, "m1"));
+    world.wait_polling(Duration::from_secs(10));
+    assert!(world.try_send().is_none());
+}
+
+#[test]
+fn rebalance_keeps_what_is_owned_and_asks_for_a_fresh_subscription() {
+    let mut world = World::stable();
+    world.heartbeat(ErrorCode::REBALANCE_IN_PROGRESS);
+    world.expect_joining();
+    // The application takes its time; the member lives on.
+    world.heartbeat(ErrorCode::REBALANCE_IN_PROGRESS);
+    world.expect_quiet();
+    world.member.subscribe(vec!["t".into()], Bytes::new());
+    let send = world.send();
+    let Request::Join(request) = &send.request else {
+        panic!("no join")
+    };
+    let subscription = Subscription::decode(&request.protocols[0].metadata).unwrap();
+    assert_eq!((subscription.owned, subscription.generation), (tps(&[0, 1]), Some(1)));
+    world.wait_polling(Duration::from_secs(100));
+    assert!(world.try_send().is_none(), "a waiting join is sign of life enough");
+    let joined = Ok(Response::Join(join(2, "m1", "x")));
+    world.member.handle_response(send.ticket, joined, world.now);
+    world.answer(synced(&[1, 2]));
+    assert_eq!(world.assigned(2), (vec![1, 2], vec![2], vec![0]));
+}
+
+#[test]
+fn unknown_member_loses_everything_and_begins_anew() {
+    let mut world = World::stable();
+    world.heartbeat(ErrorCode::UNKNOWN_MEMBER_ID);
+    world.expect_lost_and_joining();
+    world.member.subscribe(vec!["t".into()], Bytes::new());
+    let request = world.join_request();
+    assert_eq!(&*request.member_id, "");
+    let subscription = Subscription::decode(&request.protocols[0].metadata).unwrap();
+    assert_eq!((subscription.owned, subscription.generation), (vec![], None));
+}
+
+#[test]
+fn illegal_generation_loses_everything_but_the_member_id() {
+    let mut world = World::stable();
+    world.heartbeat(ErrorCode::ILLEGAL_GENERATION);
+    world.expect_lost_and_joining();
+    world.member.subscribe(vec!["t".into()], Bytes::new());
+    assert_eq!(&*world.join_request().member_id, "m1");
+}
+
+#[test]
+fn after_a_loss_everything_assigned_is_new() {
+    let mut world = World::stable();
+    world.heartbeat(ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(world.event(), GroupEvent::Lost);
+    world.until_synced(2);
+    world.answer(synced(&[0]));
+    assert_eq!(world.assigned(2), (vec![0], vec![0], vec![]));
+}
+
+#[test]
+fn coordinator_that_moves_is_found_again_without_losing_anything() {
+    let mut world = World::stable();
+    world.heartbeat(ErrorCode::NOT_COORDINATOR);
+    world.expect_quiet();
+    world.wait_polling(Duration::from_millis(100));
+    assert_eq!(
+        world.answer(Ok(Response::Coordinator(8))).request,
+        Request::FindCoordinator
+    );
+    world.wait_polling(Duration::from_secs(3));
+    let send = world.answer(Ok(Response::Heartbeat(ErrorCode::NONE)));
+    assert_eq!(send.to, Destination::Coordinator(8));
+    assert!(world.member.metadata().is_member());
+}
+
+#[test]
+fn session_without_an_answer_makes_the_member_look_for_its_coordinator() {
+    let mut world = World::stable();
+    world.wait_polling(Duration::from_secs(3));
+    let heartbeat = world.send();
+    world
+        .member
+        .handle_response(heartbeat.ticket, Err(Failure::Unreachable), world.now);
+    assert_eq!(world.member.coordinator(), None);
+    world.expect_quiet();
+    assert!(
+        world.member.metadata().is_member(),
+        "only the coordinator ends a membership"
+    );
+
+    let mut world = World::stable();
+    world.wait_polling(Duration::from_secs(3));
+    let _unanswered = world.send();
+    world.wait_polling(Duration::from_secs(42));
+    // The heartbeat went out at 3 s, the last answer came at 0 s: at 45 s the session is over.
+    assert_eq!(world.member.coordinator(), None);
+}
+
+#[test]
+fn refused_commit_of_the_present_generation_loses_the_membership() {
+    let mut world = World::stable();
+    world.member.handle_commit_refusal(0, ErrorCode::ILLEGAL_GENERATION);
+    world.expect_quiet();
+    world.member.handle_commit_refusal(1, ErrorCode::UNKNOWN_MEMBER_ID);
+    world.expect_lost_and_joining();
+
+    let mut world = World::stable();
+    world.member.handle_commit_refusal(1, ErrorCode::REBALANCE_IN_PROGRESS);
+    world.expect_joining();
+    assert!(world.member.metadata().is_member());
+}
