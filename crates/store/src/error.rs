@@ -58,6 +58,14 @@ pub enum Error {
         /// The timestamp.
         timestamp: i64,
     },
+    /// A value has not the layout of its store's kind.
+    #[error("a value of store \"{store}\" is not laid out as {kind:?} demands")]
+    Malformed {
+        /// The store.
+        store: String,
+        /// Its kind.
+        kind: crate::spec::Kind,
+    },
     /// An earlier write failed half-way. Discard first: the store would otherwise commit what was never logged.
     #[error("store \"{store}\" failed earlier and must be discarded or closed")]
     Failed {
@@ -88,6 +96,17 @@ pub enum Error {
         /// What the operating system said.
         #[source]
         source: std::io::Error,
+    },
+    /// The engine could not answer for the whole directory.
+    #[error("could not {action} {}", path.display())]
+    Storage {
+        /// What was tried.
+        action: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// What the engine said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The engine that was asked for is not part of this build.
     #[error("engine \"{engine}\" is not compiled in: build with the feature \"{engine}\"")]

@@ -5,15 +5,21 @@
 //! offset and in one atomic batch. Typed views of it are made above this crate.
 //!
 //! Map, in reading order: `context` and `output` (what a task lends to its stores), `spec` (what a store is), `range`
-//! (which keys a read wants), `state` (the write path, the cache, the merge of reads), `storage` (the directory).
+//! (which keys a read wants), `layout` (how values become bytes), `table` (the map inside everything), `engine` (where
+//! entries rest), `state` (the write path, the cache, the merge of reads), `storage` (the directory).
 
 pub mod context;
 pub mod error;
+pub mod layout;
 pub mod output;
 pub mod range;
 pub mod spec;
 pub mod state;
 pub mod storage;
+
+mod engine;
+mod identity;
+mod table;
 
 pub use context::RecordContext;
 pub use error::{Error, Result};

@@ -64,6 +64,24 @@ impl KeyRange {
         }
     }
 
+    /// The first key in the range and the first one behind it, as far as there are such.
+    #[cfg(feature = "rocksdb")]
+    pub(crate) fn half_open(&self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        // The next key after k is k with a zero byte behind it.
+        let next = |key: &Vec<u8>| [key.as_slice(), &[0]].concat();
+        let start = match &self.start {
+            Bound::Included(key) => Some(key.clone()),
+            Bound::Excluded(key) => Some(next(key)),
+            Bound::Unbounded => None,
+        };
+        let end = match &self.end {
+            Bound::Included(key) => Some(next(key)),
+            Bound::Excluded(key) => Some(key.clone()),
+            Bound::Unbounded => None,
+        };
+        (start, end)
+    }
+
     /// The two ends, borrowed.
     pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         (

@@ -1,16 +1,37 @@
 //! One store of one task as bytes: the write path in one place.
+//!
+//! A write goes into the cache, or straight on: to the changelog and into the write buffer. What leaves the cache takes the
+//! same way later. At commit the buffer goes to the engine, together with the changelog offset. Reads look into cache,
+//! buffer and engine, in this order.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod below;
+mod cache;
+mod flushed;
+mod list;
+mod merge;
 
-use bytes::Bytes;
+#[cfg(test)]
+mod tests;
 
 use crate::context::RecordContext;
+use crate::engine::Engine;
 use crate::error::Result;
+use crate::identity::Identity;
 use crate::output::Output;
 use crate::range::{KeyRange, Order};
-use crate::spec::{Changelog, Kind, StoreSpec};
+use crate::spec::{Changelog, Kind};
+use crate::state::below::{Below, Passed};
+use crate::state::cache::{Cache, Entry, Taken};
+use crate::state::flushed::Waiting;
+use crate::storage::Lease;
+use crate::table::Slot;
+
+pub use cache::CacheBudget;
+pub use flushed::Flushed;
+pub use merge::Range;
+
+/// Restored records are handed to the engine when this many bytes of them wait.
+const RESTORE_BYTES: usize = 8 << 20;
 
 /// What a task lends to a store operation that may write: where changelog records go, and the record being processed.
 pub struct Write<'a> {
@@ -20,23 +41,7 @@ pub struct Write<'a> {
     pub context: &'a RecordContext,
 }
 
-/// The bytes that all cached stores of one stream thread share. Clones are the same budget.
-#[derive(Clone, Debug)]
-pub struct CacheBudget(Arc<AtomicUsize>);
-
-impl CacheBudget {
-    /// A budget of this many bytes; 0 turns caching off.
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
-    }
-
-    /// The bytes in total.
-    pub fn total(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Which changes a cached store keeps for the graph when it flushes them.
+/// Which changes a cached store hands out when they leave its cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forward {
     /// None: nobody listens.
@@ -48,143 +53,201 @@ pub enum Forward {
     NewAndOld,
 }
 
-/// A change that left the record cache, for the graph to forward.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Flushed {
-    /// The key.
-    pub key: Bytes,
-    /// The value as the store holds it; `None` is a deletion.
-    pub new: Option<Bytes>,
-    /// The value before it, where it was asked for.
-    pub old: Option<Bytes>,
-    /// The record that made the change last.
-    pub context: RecordContext,
+/// One store of one task. Values are bytes in the layout of the store's [`Kind`]: a timestamped store's begin with eight
+/// bytes of timestamp, see [`layout`](crate::layout).
+///
+/// The store calls nobody. Changes that an operation with a [`Write`] pushed out of the cache wait in
+/// [`next_flushed`](Self::next_flushed); at commit, [`flush_next`](Self::flush_next) hands out the rest one by one.
+pub struct State {
+    cache: Option<Cache>,
+    below: Below,
+    forward: Forward,
+    waiting: Waiting,
+    /// The value read last, where it is not lent by the cache.
+    value: Vec<u8>,
+    /// The entry flushed last, if that took it out of the cache.
+    left: Option<Taken>,
+    _lease: Option<Lease>,
 }
 
-/// One store of one task. Values are bytes in the layout of the store's [`Kind`]: a timestamped store's begin with eight
-/// bytes of timestamp.
-///
-/// The store calls nobody: changes that leave its cache wait in [`take_flushed`](Self::take_flushed) for the graph, which
-/// looks after each operation that takes a [`Write`] and after [`flush`](Self::flush).
-pub struct State {
-    kind: Kind,
-    name: String,
-    task: String,
-    changelog: Option<Changelog>,
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    offset: Option<i64>,
+/// The parts of a store, put together by the storage.
+pub(crate) struct Parts<'a> {
+    pub(crate) identity: Identity,
+    pub(crate) changelog: Option<Changelog>,
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) cache: Option<&'a CacheBudget>,
+    pub(crate) lease: Option<Lease>,
 }
 
 impl State {
-    pub(crate) fn new(spec: &StoreSpec, task: &str, changelog: Option<Changelog>, _cache: &CacheBudget) -> Self {
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
         Self {
-            kind: spec.kind,
-            name: spec.name.clone(),
-            task: task.to_owned(),
-            changelog,
-            entries: BTreeMap::new(),
-            offset: None,
+            cache: parts.cache.map(Cache::new),
+            below: Below::new(parts.identity, parts.changelog, parts.engine),
+            forward: Forward::default(),
+            waiting: Waiting::default(),
+            value: Vec::new(),
+            left: None,
+            _lease: parts.lease,
         }
     }
 
     /// The store's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.below.identity().store
     }
 
     /// The task's id.
     pub fn task(&self) -> &str {
-        &self.task
+        &self.below.identity().task
     }
 
     /// The store's kind.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.below.identity().kind
     }
 
     /// The changelog that the store was opened with.
     pub fn changelog(&self) -> Option<&Changelog> {
-        self.changelog.as_ref()
+        self.below.changelog()
     }
 
-    /// Says which changes [`take_flushed`](Self::take_flushed) hands out. Only cached stores ever have any.
+    /// Whether writes pass through the record cache, and so changes are handed out when they leave it.
+    pub fn is_cached(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// Says which changes are handed out when they leave the cache.
     pub fn forward(&mut self, forward: Forward) {
-        let _ = forward;
+        self.forward = forward;
     }
 
-    /// The value of `key`. In a cached store a miss fills the cache, which may push others out: hence `write`.
+    /// The value of `key`. In a cached store a miss fills the cache, which may push other entries out: hence `write`.
     pub fn get(&mut self, write: &mut Write<'_>, key: &[u8]) -> Result<Option<&[u8]>> {
-        let _ = write;
-        Ok(self.entries.get(key).map(Vec::as_slice))
+        let found = match &mut self.cache {
+            Some(cache) => cache.touch(key),
+            None => None,
+        };
+        if let Some(slot) = found {
+            return Ok(self.cache.as_ref().and_then(|cache| cache.at(slot)?.value()));
+        }
+        if !self.below.read(key, &mut self.value)? {
+            return Ok(None);
+        }
+        if let Some(cache) = &mut self.cache
+            && !cache.is_idle()
+        {
+            cache.fill(key, &self.value);
+            self.evict(write.output)?;
+        }
+        Ok(Some(&self.value))
     }
 
     /// The value of `key`, seen from outside of processing: the cache is looked into, not changed.
     pub fn peek(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
-        Ok(self.entries.get(key).map(Vec::as_slice))
+        if let Some(cache) = &self.cache
+            && let Some(slot) = cache.find(key)
+        {
+            return Ok(cache.at(slot).and_then(|entry| entry.value()));
+        }
+        Ok(self.below.read(key, &mut self.value)?.then_some(&self.value))
     }
 
     /// Sets or, with `None`, deletes the value of `key`.
     pub fn put(&mut self, write: &mut Write<'_>, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let _ = write;
-        match value {
-            Some(value) => self.entries.insert(key.to_vec(), value.to_vec()),
-            None => self.entries.remove(key),
+        let Some(cache) = &mut self.cache else {
+            return self.below.write(write.output, key, value, write.context);
         };
-        Ok(())
+        if cache.is_idle() {
+            let change = Flushed {
+                key,
+                new: value,
+                old: None,
+                context: write.context,
+            };
+            let passed = self.below.flush(write.output, self.forward, change)?;
+            self.waiting.push(change, passed, self.below.old());
+            return Ok(());
+        }
+        cache.put(key, value, write.context);
+        self.evict(write.output)
     }
 
     /// The entries of a range as they are now: the borrow keeps them so.
     pub fn range(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
-        let bounds = range.bounds();
-        let mut entries: Vec<(&[u8], &[u8])> = Vec::new();
-        if !range.is_empty() {
-            entries.extend(
-                self.entries
-                    .range::<[u8], _>(bounds)
-                    .map(|(key, value)| (&key[..], &value[..])),
-            );
-        }
-        if order == Order::Forward {
-            entries.reverse();
-        }
-        Ok(Range { entries })
+        let cached = self.cache.as_mut().map(|cache| {
+            cache.index();
+            let cache: &Cache = cache;
+            let slots = cache.range(range);
+            let entries = slots.filter_map(|slot| cache.entry(slot).map(|(key, entry)| (key, entry.value())));
+            match order {
+                Order::Forward => Box::new(entries) as merge::Entries<'_>,
+                Order::Reverse => Box::new(entries.rev()),
+            }
+        });
+        self.below.range(range, order, cached)
     }
 
-    /// About how many entries there are; exact in memory.
-    pub fn approximate_entries(&mut self) -> Result<u64> {
-        Ok(self.entries.len() as u64)
+    /// About how many entries there are, not counting what is only in the cache; exact in memory.
+    pub fn approximate_entries(&self) -> Result<u64> {
+        self.below.approximate_entries()
     }
 
-    /// Moves all dirty entries of the cache on: to the changelog, to the write buffer, and into the list of
-    /// [`take_flushed`](Self::take_flushed), in the order of each entry's last write.
+    /// Writes all dirty entries of the cache to the changelog and into the write buffer, in the order of each entry's last
+    /// write. Changes that are to be forwarded wait in [`next_flushed`](Self::next_flushed).
     pub fn flush(&mut self, output: &mut dyn Output) -> Result<()> {
-        let _ = output;
+        while let Some((slot, passed)) = self.flush_one(output)? {
+            if let Some(change) = change(self.cache.as_ref(), self.left.as_ref(), slot) {
+                self.waiting.push(change, passed, self.below.old());
+            }
+        }
         Ok(())
     }
 
-    /// Whether [`take_flushed`](Self::take_flushed) has something.
-    pub fn has_flushed(&self) -> bool {
-        false
+    /// Like [`flush`](Self::flush), but hands out each change that is to be forwarded, so that no list of them is made.
+    /// What evictions left comes first; `None` says that all is flushed.
+    pub fn flush_next(&mut self, output: &mut dyn Output) -> Result<Option<Flushed<'_>>> {
+        if self.waiting.has_next() {
+            return Ok(self.waiting.next());
+        }
+        while let Some((slot, passed)) = self.flush_one(output)? {
+            if passed != Passed::Nothing {
+                let change = change(self.cache.as_ref(), self.left.as_ref(), slot);
+                let old = (passed == Passed::ChangeWithOld).then(|| self.below.old());
+                return Ok(change.map(|change| Flushed { old, ..change }));
+            }
+        }
+        Ok(None)
     }
 
-    /// The changes that left the cache since the last call, in order.
-    pub fn take_flushed(&mut self) -> Vec<Flushed> {
-        Vec::new()
+    /// Whether [`next_flushed`](Self::next_flushed) has something.
+    pub fn has_flushed(&self) -> bool {
+        self.waiting.has_next()
+    }
+
+    /// The next of the changes that were pushed out of the cache.
+    pub fn next_flushed(&mut self) -> Option<Flushed<'_>> {
+        self.waiting.next()
     }
 
     /// Makes everything that was flushed durable: the buffered writes and the changelog offset in one atomic batch.
     /// `None` keeps the offset. Call it when the changelog records are acknowledged and the input offsets committed.
     pub fn commit(&mut self, changelog_offset: Option<i64>) -> Result<()> {
-        self.offset = changelog_offset.or(self.offset);
-        Ok(())
+        self.below.commit(changelog_offset)
     }
 
-    /// Forgets what was not committed, in cache and buffer.
-    pub fn discard(&mut self) {}
+    /// Forgets what was not committed, in cache and buffer: the store is as it was at the last commit.
+    pub fn discard(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
+        }
+        self.waiting.clear();
+        self.below.discard();
+    }
 
     /// The offset of the last changelog record that the store holds, counting records restored since the last commit.
     pub fn offset(&self) -> Option<i64> {
-        self.offset
+        self.below.offset()
     }
 
     /// Applies changelog records: key, value (`None` deletes) and timestamp. `last_offset` is that of the last one. They
@@ -194,41 +257,66 @@ impl State {
         records: impl IntoIterator<Item = (&'r [u8], Option<&'r [u8]>, i64)>,
         last_offset: i64,
     ) -> Result<()> {
-        for (key, value, timestamp) in records {
-            let Some(value) = value else {
-                self.entries.remove(key);
-                continue;
-            };
-            let mut stored = Vec::with_capacity(value.len() + 8);
-            if self.kind == Kind::TimestampedKeyValue {
-                stored.extend_from_slice(&timestamp.to_be_bytes());
-            }
-            stored.extend_from_slice(value);
-            self.entries.insert(key.to_vec(), stored);
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
         }
-        self.offset = Some(last_offset);
+        for (key, value, timestamp) in records {
+            self.below.restore(key, value, timestamp);
+        }
+        self.below.restored_to(last_offset);
+        if self.below.buffered_bytes() >= RESTORE_BYTES {
+            self.below.commit(None)?;
+        }
         Ok(())
     }
 
-    /// Bytes that wait in the write buffer for the next commit.
+    /// Bytes that wait in the write buffer for the next commit, about.
     pub fn buffered_bytes(&self) -> usize {
-        0
+        self.below.buffered_bytes()
     }
 
     /// Closes the store. What was committed becomes durable beyond a crash of the machine; what was not is gone.
-    pub fn close(self) -> Result<()> {
+    pub fn close(mut self) -> Result<()> {
+        self.below.close()
+    }
+
+    /// Pushes entries out while the thread's stores are above their budget. The first dirty one takes all dirty ones along.
+    fn evict(&mut self, output: &mut dyn Output) -> Result<()> {
+        while let Some(left) = self.cache.as_mut().and_then(Cache::evict) {
+            if left.dirty {
+                let change = left.change();
+                let passed = self.below.flush(output, self.forward, change)?;
+                self.waiting.push(change, passed, self.below.old());
+                self.flush(output)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Writes the next dirty entry of the cache. A deletion leaves the cache by that.
+    fn flush_one(&mut self, output: &mut dyn Output) -> Result<Option<(Slot, Passed)>> {
+        let Some(cache) = &mut self.cache else {
+            return Ok(None);
+        };
+        let Some(slot) = cache.clean_next() else {
+            return Ok(None);
+        };
+        self.left = match cache.at(slot).and_then(Entry::value) {
+            Some(_) => None,
+            None => cache.take(slot),
+        };
+        let Some(change) = change(self.cache.as_ref(), self.left.as_ref(), slot) else {
+            return Ok(None);
+        };
+        let passed = self.below.flush(output, self.forward, change)?;
+        Ok(Some((slot, passed)))
     }
 }
 
-/// The entries of a range, handed out one by one.
-pub struct Range<'a> {
-    entries: Vec<(&'a [u8], &'a [u8])>,
-}
-
-impl Range<'_> {
-    /// The next key and value. They are lent until the next call.
-    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        Ok(self.entries.pop())
+/// The change that an entry stands for: the one that just left the cache, or else the one in this slot.
+fn change<'a>(cache: Option<&'a Cache>, left: Option<&'a Taken>, slot: Slot) -> Option<Flushed<'a>> {
+    match left {
+        Some(left) => Some(left.change()),
+        None => cache?.change(slot),
     }
 }

@@ -1,0 +1,253 @@
+//! Entries in fjall: one database for the process, one keyspace per store.
+//!
+//! A keyspace `meta` holds each store's format and changelog offset, so that one batch writes entries and offset. The
+//! database has its own worker threads and journal: that is why the stores of a process share one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ::fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
+
+use crate::engine::{Batch, Cause, Cursor, Engine, Home, Opened, Place};
+use crate::range::{KeyRange, Order};
+
+/// Entries of one store that may wait in memory before they are sorted into files.
+const MEMTABLE_BYTES: u64 = 8 << 20;
+/// The journal keeps what waits in memory; fjall takes no less.
+const JOURNAL_BYTES: u64 = 64 << 20;
+/// Threads that flush and compact, all stores together.
+const WORKERS: usize = 2;
+const META: &str = "meta";
+const FORMAT: &str = "format";
+const OFFSET: &str = "offset";
+
+/// The database of a process, opened at the first need.
+pub(crate) struct FjallHome {
+    path: PathBuf,
+    block_cache_bytes: u64,
+    database: Mutex<Option<(Database, Keyspace)>>,
+}
+
+impl FjallHome {
+    pub(crate) fn new(directory: &Path, block_cache_bytes: u64) -> Self {
+        Self {
+            path: directory.join("fjall"),
+            block_cache_bytes,
+            database: Mutex::new(None),
+        }
+    }
+
+    /// The database and its keyspace of formats and offsets.
+    fn database(&self) -> Result<(Database, Keyspace), Cause> {
+        let mut opened = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*opened {
+            return Ok(opened.clone());
+        }
+        let database = Database::builder(&self.path)
+            .cache_size(self.block_cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(WORKERS)
+            .open()?;
+        let meta = database.keyspace(META, || KeyspaceCreateOptions::default().max_memtable_size(1 << 20))?;
+        Ok(opened.insert((database, meta)).clone())
+    }
+
+    fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// The names of the keyspaces of a task, or of all tasks, and the stores in them.
+    fn stores(database: &Database) -> impl Iterator<Item = (String, String)> {
+        database.list_keyspace_names().into_iter().filter_map(|name| {
+            let (task, store) = name.split_once('/')?;
+            Some((task.to_owned(), store.to_owned()))
+        })
+    }
+}
+
+impl Home for FjallHome {
+    fn path(&self, _place: &Place) -> PathBuf {
+        self.path.clone()
+    }
+
+    fn open(&self, place: &Place, format: &str) -> Result<Opened, Cause> {
+        let (database, meta) = self.database()?;
+        let name = keyspace_name(&place.task, &place.store)?;
+        let entries = database.keyspace(&name, || {
+            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+        })?;
+        let format_key = meta_key(&place.task, &place.store, FORMAT);
+        match meta.get(&format_key)? {
+            Some(found) if *found == *format.as_bytes() => {}
+            Some(found) => return Ok(Opened::OtherFormat(String::from_utf8_lossy(&found).into_owned())),
+            None if !entries.is_empty()? => return Ok(Opened::OtherFormat("none".to_owned())),
+            None => meta.insert(&format_key, format)?,
+        }
+        let offset_key = meta_key(&place.task, &place.store, OFFSET);
+        let offset = match meta.get(&offset_key)? {
+            Some(bytes) => offset_of(&bytes, &place.changelog),
+            None => None,
+        };
+        Ok(Opened::Engine(Box::new(FjallEngine {
+            database,
+            meta,
+            entries,
+            offset_key,
+            changelog: place.changelog.clone(),
+            offset,
+        })))
+    }
+
+    fn tasks(&self) -> Result<BTreeSet<String>, Cause> {
+        if !self.exists() {
+            return Ok(BTreeSet::new());
+        }
+        let (database, _) = self.database()?;
+        Ok(Self::stores(&database).map(|(task, _)| task).collect())
+    }
+
+    fn offsets(&self, task: &str) -> Result<BTreeMap<String, i64>, Cause> {
+        let mut offsets = BTreeMap::new();
+        if !self.exists() {
+            return Ok(offsets);
+        }
+        let (database, meta) = self.database()?;
+        for (_, store) in Self::stores(&database).filter(|(owner, _)| owner == task) {
+            if let Some(bytes) = meta.get(meta_key(task, &store, OFFSET))?
+                && let Some((offset, _)) = bytes.split_first_chunk()
+            {
+                offsets.insert(store, i64::from_be_bytes(*offset));
+            }
+        }
+        Ok(offsets)
+    }
+
+    fn delete(&self, task: &str) -> Result<(), Cause> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let (database, _) = self.database()?;
+        for (_, store) in Self::stores(&database).filter(|(owner, _)| owner == task) {
+            self.delete_store(task, &store)?;
+        }
+        Ok(())
+    }
+
+    fn delete_store(&self, task: &str, store: &str) -> Result<(), Cause> {
+        let (database, meta) = self.database()?;
+        let mut batch = database.batch().durability(Some(PersistMode::SyncData));
+        batch.remove(&meta, meta_key(task, store, FORMAT));
+        batch.remove(&meta, meta_key(task, store, OFFSET));
+        // First what the store says of itself: entries that a crash leaves behind have no format, and are not trusted.
+        batch.commit()?;
+        let entries = database.keyspace(&keyspace_name(task, store)?, KeyspaceCreateOptions::default)?;
+        Ok(database.delete_keyspace(entries)?)
+    }
+}
+
+fn keyspace_name(task: &str, store: &str) -> Result<String, Cause> {
+    let name = format!("{task}/{store}");
+    if name.len() > usize::from(u8::MAX) {
+        return Err(format!("the name {name} is longer than 255 bytes").into());
+    }
+    Ok(name)
+}
+
+fn meta_key(task: &str, store: &str, what: &str) -> String {
+    format!("{task}/{store}/{what}")
+}
+
+/// An offset and the changelog that it belongs to: of another changelog it means nothing.
+fn offset_bytes(offset: i64, changelog: &str) -> Vec<u8> {
+    [&offset.to_be_bytes(), changelog.as_bytes()].concat()
+}
+
+fn offset_of(bytes: &[u8], changelog: &str) -> Option<i64> {
+    let (offset, name) = bytes.split_first_chunk()?;
+    (name == changelog.as_bytes()).then(|| i64::from_be_bytes(*offset))
+}
+
+struct FjallEngine {
+    database: Database,
+    meta: Keyspace,
+    entries: Keyspace,
+    offset_key: String,
+    changelog: String,
+    offset: Option<i64>,
+}
+
+impl Engine for FjallEngine {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
+        let found = self.entries.get(key)?;
+        if let Some(found) = &found {
+            value.extend_from_slice(found);
+        }
+        Ok(found.is_some())
+    }
+
+    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        let mut cursor = FjallCursor {
+            entries: self.entries.range::<&[u8], _>(range.bounds()),
+            order,
+            here: None,
+        };
+        cursor.advance()?;
+        Ok(Box::new(cursor))
+    }
+
+    fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
+        // The journal reaches the operating system at once: what is committed survives the process, not the machine.
+        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+        for (key, value) in writes.writes {
+            match value {
+                Some(value) => batch.insert(&self.entries, key, value),
+                None => batch.remove(&self.entries, key),
+            }
+        }
+        if let Some(offset) = writes.offset {
+            batch.insert(
+                &self.meta,
+                self.offset_key.as_str(),
+                offset_bytes(offset, &self.changelog),
+            );
+        }
+        batch.commit()?;
+        self.offset = writes.offset.or(self.offset);
+        Ok(())
+    }
+
+    fn offset(&self) -> Option<i64> {
+        self.offset
+    }
+
+    fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
+        let puts = writes.filter(|(_, put)| *put).count();
+        Ok((self.entries.approximate_len() + puts) as u64)
+    }
+
+    fn close(&mut self) -> Result<(), Cause> {
+        Ok(self.database.persist(PersistMode::SyncData)?)
+    }
+}
+
+struct FjallCursor {
+    entries: Iter,
+    order: Order,
+    here: Option<(Slice, Slice)>,
+}
+
+impl Cursor for FjallCursor {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.here.as_ref().map(|(key, value)| (&**key, &**value))
+    }
+
+    fn advance(&mut self) -> Result<(), Cause> {
+        let next = match self.order {
+            Order::Forward => self.entries.next(),
+            Order::Reverse => self.entries.next_back(),
+        };
+        self.here = next.map(|guard| guard.into_inner()).transpose()?;
+        Ok(())
+    }
+}

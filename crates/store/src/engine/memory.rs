@@ -1,0 +1,100 @@
+//! Entries in memory: gone when the store is closed, and rebuilt from the changelog.
+
+use crate::engine::{Batch, Cause, Cursor, Engine};
+use crate::range::{KeyRange, Order};
+use crate::table::{Slot, Table};
+
+#[derive(Default)]
+pub(crate) struct MemoryEngine {
+    entries: Table<Box<[u8]>>,
+    offset: Option<i64>,
+}
+
+impl Engine for MemoryEngine {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
+        let found = self.entries.get(key);
+        if let Some(found) = found {
+            value.extend_from_slice(found);
+        }
+        Ok(found.is_some())
+    }
+
+    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        self.entries.index();
+        let slots = self.entries.range(range);
+        let mut cursor = MemoryCursor {
+            entries: &self.entries,
+            slots: match order {
+                Order::Forward => Box::new(slots),
+                Order::Reverse => Box::new(slots.rev()),
+            },
+            here: None,
+        };
+        cursor.advance()?;
+        Ok(Box::new(cursor))
+    }
+
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Cause> {
+        for (key, value) in batch.writes {
+            match (self.entries.find(key), value) {
+                (Some(slot), Some(value)) => self.overwrite(slot, value),
+                (None, Some(value)) => {
+                    self.entries.insert_new(key, Box::from(value));
+                }
+                (Some(slot), None) => {
+                    self.entries.remove(slot);
+                }
+                (None, None) => {}
+            }
+        }
+        self.offset = batch.offset.or(self.offset);
+        Ok(())
+    }
+
+    fn offset(&self) -> Option<i64> {
+        self.offset
+    }
+
+    fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
+        Ok(writes.fold(self.entries.len() as u64, |entries, (key, put)| {
+            match (self.entries.find(key), put) {
+                (None, true) => entries + 1,
+                (Some(_), false) => entries - 1,
+                _ => entries,
+            }
+        }))
+    }
+
+    fn close(&mut self) -> Result<(), Cause> {
+        Ok(())
+    }
+}
+
+impl MemoryEngine {
+    fn overwrite(&mut self, slot: Slot, value: &[u8]) {
+        if let Some(held) = self.entries.at_mut(slot) {
+            if held.len() == value.len() {
+                held.copy_from_slice(value);
+            } else {
+                *held = Box::from(value);
+            }
+        }
+    }
+}
+
+struct MemoryCursor<'a> {
+    entries: &'a Table<Box<[u8]>>,
+    slots: Box<dyn Iterator<Item = Slot> + 'a>,
+    here: Option<Slot>,
+}
+
+impl Cursor for MemoryCursor<'_> {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.entries.entry(self.here?).map(|(key, value)| (key, &**value))
+    }
+
+    fn advance(&mut self) -> Result<(), Cause> {
+        self.here = self.slots.next();
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! Which store it is: what every message about it names.
+
+use std::path::PathBuf;
+
+use crate::engine::Cause;
+use crate::error::Error;
+use crate::spec::Kind;
+
+/// A store's name, task and place.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) kind: Kind,
+    pub(crate) store: String,
+    pub(crate) task: String,
+    /// Where the engine keeps it.
+    pub(crate) path: PathBuf,
+}
+
+impl Identity {
+    /// The engine could not do something.
+    pub(crate) fn failed_to(&self, action: &'static str, source: impl Into<Cause>) -> Error {
+        Error::Engine {
+            action,
+            store: self.store.clone(),
+            task: self.task.clone(),
+            path: self.path.clone(),
+            source: source.into(),
+        }
+    }
+
+    /// An earlier write failed.
+    pub(crate) fn failed(&self) -> Error {
+        Error::Failed {
+            store: self.store.clone(),
+        }
+    }
+
+    /// A value is not in the layout of the store's kind.
+    pub(crate) fn malformed(&self) -> Error {
+        Error::Malformed {
+            store: self.store.clone(),
+            kind: self.kind,
+        }
+    }
+}

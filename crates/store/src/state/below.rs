@@ -1,0 +1,283 @@
+//! What lies below the cache: the changelog, the buffer of writes that wait for the next commit, and the engine.
+
+use std::mem;
+
+use kstreams_wire::Headers;
+
+use crate::context::RecordContext;
+use crate::engine::{Batch, Engine};
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+use crate::layout;
+use crate::output::{Output, OutputRecord, TopicId};
+use crate::range::{KeyRange, Order};
+use crate::spec::Changelog;
+use crate::state::Forward;
+use crate::state::flushed::Flushed;
+use crate::state::merge::{self, Range};
+use crate::table::Table;
+
+/// What a key and its value weigh in the buffer beside their bytes, roughly.
+const ENTRY_BYTES: usize = 80;
+
+/// Changelog records carry no headers.
+static NO_HEADERS: Headers = Headers::new();
+
+pub(super) struct Below {
+    identity: Identity,
+    changelog: Option<Changelog>,
+    /// The changelog's id at the output, asked for at the first write.
+    topic: Option<TopicId>,
+    buffer: Table<Option<Box<[u8]>>>,
+    buffered_bytes: usize,
+    engine: Box<dyn Engine>,
+    offset: Option<i64>,
+    /// The value before the change being flushed.
+    old: Vec<u8>,
+    /// A write failed half-way: the changelog may lack what the buffer has.
+    failed: bool,
+}
+
+/// What of a flushed change is to be forwarded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passed {
+    Nothing,
+    Change,
+    ChangeWithOld,
+}
+
+impl Below {
+    pub(super) fn new(identity: Identity, changelog: Option<Changelog>, engine: Box<dyn Engine>) -> Self {
+        Self {
+            identity,
+            changelog,
+            topic: None,
+            buffer: Table::default(),
+            buffered_bytes: 0,
+            offset: engine.offset(),
+            engine,
+            old: Vec::new(),
+            failed: false,
+        }
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(super) fn changelog(&self) -> Option<&Changelog> {
+        self.changelog.as_ref()
+    }
+
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.offset
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffered_bytes
+    }
+
+    /// Copies the value of `key` into `value`, which is emptied first. Says whether there is one.
+    pub(super) fn read(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        value.clear();
+        if let Some(buffered) = self.buffer.get(key) {
+            value.extend_from_slice(buffered.as_deref().unwrap_or_default());
+            return Ok(buffered.is_some());
+        }
+        let read = self.engine.get(key, value);
+        read.map_err(|cause| self.identity.failed_to("read", cause))
+    }
+
+    /// Logs and buffers a write.
+    pub(super) fn write(
+        &mut self,
+        output: &mut dyn Output,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<()> {
+        if self.failed {
+            return Err(self.identity.failed());
+        }
+        if let Some(Changelog::Own(_)) = &self.changelog {
+            let logged = self.log(output, key, value, context);
+            self.failed = logged.is_err();
+            logged?;
+        }
+        self.buffer(key, value);
+        Ok(())
+    }
+
+    /// Writes a change that left the cache, and says what of it is to be forwarded. A deletion of what was never there is
+    /// neither written nor forwarded if anybody listens.
+    pub(super) fn flush(&mut self, output: &mut dyn Output, forward: Forward, change: Flushed<'_>) -> Result<Passed> {
+        if forward == Forward::Nothing {
+            self.write(output, change.key, change.new, change.context)?;
+            return Ok(Passed::Nothing);
+        }
+        let mut old = mem::take(&mut self.old);
+        let wanted = forward == Forward::NewAndOld;
+        let existed = (wanted || change.new.is_none()) && self.read(change.key, &mut old)?;
+        self.old = old;
+        if change.new.is_none() && !existed {
+            return Ok(Passed::Nothing);
+        }
+        self.write(output, change.key, change.new, change.context)?;
+        Ok(if wanted && existed {
+            Passed::ChangeWithOld
+        } else {
+            Passed::Change
+        })
+    }
+
+    /// The value before the change flushed last, if that passed [`Passed::ChangeWithOld`].
+    pub(super) fn old(&self) -> &[u8] {
+        &self.old
+    }
+
+    /// Applies a changelog record.
+    pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) {
+        let Some(value) = value else {
+            return self.buffer(key, None);
+        };
+        let mut stored = mem::take(&mut self.old);
+        stored.clear();
+        layout::restored(self.identity.kind, value, timestamp, &mut stored);
+        self.buffer(key, Some(&stored));
+        self.old = stored;
+    }
+
+    /// The changelog is applied up to here.
+    pub(super) fn restored_to(&mut self, offset: i64) {
+        self.offset = Some(offset);
+    }
+
+    /// Hands the buffered writes and the offset to the engine as one batch.
+    pub(super) fn commit(&mut self, changelog_offset: Option<i64>) -> Result<()> {
+        if self.failed {
+            return Err(self.identity.failed());
+        }
+        let offset = changelog_offset.or(self.offset);
+        if self.buffer.is_empty() && offset == self.engine.offset() {
+            return Ok(());
+        }
+        let mut writes: Vec<(&[u8], Option<&[u8]>)> = self
+            .buffer
+            .slots()
+            .map(|(_, key, value)| (key, value.as_deref()))
+            .collect();
+        // Sorted batches are faster for trees, and make a run repeatable.
+        writes.sort_unstable_by_key(|(key, _)| *key);
+        let batch = Batch {
+            writes: &mut writes.into_iter(),
+            offset,
+        };
+        let written = self.engine.write(batch);
+        written.map_err(|cause| self.identity.failed_to("write", cause))?;
+        self.offset = offset;
+        self.clear();
+        Ok(())
+    }
+
+    /// Forgets what was not committed.
+    pub(super) fn discard(&mut self) {
+        self.clear();
+        self.offset = self.engine.offset();
+        self.topic = None;
+        self.failed = false;
+    }
+
+    pub(super) fn approximate_entries(&self) -> Result<u64> {
+        let mut buffered = self.buffer.slots().map(|(_, key, value)| (key, value.is_some()));
+        let entries = self.engine.approximate_entries(&mut buffered);
+        entries.map_err(|cause| self.identity.failed_to("read", cause))
+    }
+
+    /// The entries of a range; `cached` lie above all others.
+    pub(super) fn range<'a>(
+        &'a mut self,
+        range: &KeyRange,
+        order: Order,
+        cached: Option<merge::Entries<'a>>,
+    ) -> Result<Range<'a>> {
+        self.buffer.index();
+        let slots = self.buffer.range(range);
+        let buffer = &self.buffer;
+        let buffered = slots.filter_map(|slot| buffer.entry(slot).map(|(key, value)| (key, value.as_deref())));
+        let buffered: merge::Entries<'a> = match order {
+            Order::Forward => Box::new(buffered),
+            Order::Reverse => Box::new(buffered.rev()),
+        };
+        let resting = if range.is_empty() {
+            None
+        } else {
+            let cursor = self.engine.range(range, order);
+            Some(cursor.map_err(|cause| self.identity.failed_to("read", cause))?)
+        };
+        Ok(Range::new(&self.identity, order, cached, buffered, resting))
+    }
+
+    pub(super) fn close(&mut self) -> Result<()> {
+        let closed = self.engine.close();
+        closed.map_err(|cause| self.identity.failed_to("close", cause))
+    }
+
+    fn log(
+        &mut self,
+        output: &mut dyn Output,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<()> {
+        let Some(Changelog::Own(changelog)) = &self.changelog else {
+            return Ok(());
+        };
+        let topic = *self.topic.get_or_insert_with(|| output.topic(&changelog.topic));
+        let (value, timestamp) = match value {
+            Some(stored) => {
+                let logged = layout::logged(self.identity.kind, stored, context.timestamp);
+                let (value, timestamp) = logged.ok_or_else(|| self.identity.malformed())?;
+                (Some(value), timestamp)
+            }
+            None => (None, context.timestamp),
+        };
+        if timestamp < 0 {
+            return Err(Error::NegativeTimestamp {
+                store: self.identity.store.clone(),
+                timestamp,
+            });
+        }
+        let record = OutputRecord {
+            topic,
+            partition: Some(changelog.partition),
+            key: Some(key),
+            value,
+            timestamp: Some(timestamp),
+            headers: &NO_HEADERS,
+        };
+        output.send(record).map_err(|source| Error::Changelog {
+            store: self.identity.store.clone(),
+            source,
+        })
+    }
+
+    fn buffer(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let bytes = value.map_or(0, <[u8]>::len);
+        let Some(slot) = self.buffer.find(key) else {
+            self.buffer.insert_new(key, value.map(Box::from));
+            self.buffered_bytes += ENTRY_BYTES + key.len() + bytes;
+            return;
+        };
+        let Some(held) = self.buffer.at_mut(slot) else { return };
+        self.buffered_bytes = self.buffered_bytes + bytes - held.as_ref().map_or(0, |held| held.len());
+        match (held, value) {
+            (Some(held), Some(value)) if held.len() == value.len() => held.copy_from_slice(value),
+            (held, value) => *held = value.map(Box::from),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.buffered_bytes = 0;
+    }
+}

@@ -1,0 +1,138 @@
+//! Reads over a range: cache over write buffer over engine, as one ordered sequence.
+
+use std::cmp::Ordering;
+
+use crate::engine::{Cause, Cursor};
+use crate::error::Result;
+use crate::identity::Identity;
+use crate::range::Order;
+
+/// Keys and values of a layer above the engine, in order; `None` hides what lies below.
+pub(super) type Entries<'a> = Box<dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a>;
+
+/// The entries of a range, lent one by one. They stay as they were when the range was taken.
+pub struct Range<'a> {
+    identity: &'a Identity,
+    order: Order,
+    cached: Layer<'a>,
+    buffered: Layer<'a>,
+    resting: Option<Box<dyn Cursor + 'a>>,
+    /// The layers that stand on the entry lent last, and are to move on.
+    lent: Stand,
+}
+
+struct Layer<'a> {
+    entries: Option<Entries<'a>>,
+    here: Option<(&'a [u8], Option<&'a [u8]>)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Stand {
+    cached: bool,
+    buffered: bool,
+    resting: bool,
+}
+
+impl Layer<'_> {
+    fn advance(&mut self) {
+        self.here = self.entries.as_mut().and_then(Iterator::next);
+    }
+}
+
+impl<'a> Range<'a> {
+    pub(super) fn new(
+        identity: &'a Identity,
+        order: Order,
+        cached: Option<Entries<'a>>,
+        buffered: Entries<'a>,
+        resting: Option<Box<dyn Cursor + 'a>>,
+    ) -> Self {
+        let layer = |entries: Option<Entries<'a>>| {
+            let mut layer = Layer { entries, here: None };
+            layer.advance();
+            layer
+        };
+        Self {
+            identity,
+            order,
+            cached: layer(cached),
+            buffered: layer(Some(buffered)),
+            resting,
+            lent: Stand::default(),
+        }
+    }
+
+    /// The next key and value. They are lent until the next call.
+    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        loop {
+            self.advance()?;
+            let Some(lent) = self.next_stand() else {
+                return Ok(None);
+            };
+            self.lent = lent;
+            if self.value_here().is_some() {
+                break;
+            }
+        }
+        Ok(self.here().and_then(|(key, value)| Some((key, value?))))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let lent = std::mem::take(&mut self.lent);
+        if lent.cached {
+            self.cached.advance();
+        }
+        if lent.buffered {
+            self.buffered.advance();
+        }
+        if lent.resting
+            && let Some(cursor) = &mut self.resting
+        {
+            let advanced: std::result::Result<(), Cause> = cursor.advance();
+            advanced.map_err(|cause| self.identity.failed_to("read", cause))?;
+        }
+        Ok(())
+    }
+
+    /// The layers that stand on the next key.
+    fn next_stand(&self) -> Option<Stand> {
+        let keys = [
+            self.cached.here.map(|(key, _)| key),
+            self.buffered.here.map(|(key, _)| key),
+            self.resting
+                .as_ref()
+                .and_then(|cursor| cursor.entry())
+                .map(|(key, _)| key),
+        ];
+        let next = keys.iter().flatten().copied().min_by(|a, b| self.compare(a, b))?;
+        let [cached, buffered, resting] = keys.map(|key| key == Some(next));
+        Some(Stand {
+            cached,
+            buffered,
+            resting,
+        })
+    }
+
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        match self.order {
+            Order::Forward => a.cmp(b),
+            Order::Reverse => b.cmp(a),
+        }
+    }
+
+    /// The entry of the uppermost layer that stands on the key.
+    fn here(&self) -> Option<(&[u8], Option<&[u8]>)> {
+        if self.lent.cached {
+            self.cached.here
+        } else if self.lent.buffered {
+            self.buffered.here
+        } else {
+            let cursor = self.resting.as_ref()?;
+            cursor.entry().map(|(key, value)| (key, Some(value)))
+        }
+    }
+
+    fn value_here(&self) -> Option<&[u8]> {
+        self.here()?.1
+    }
+}

@@ -1,0 +1,261 @@
+//! A process's state directory and the stores in it.
+
+mod directory;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::warn;
+
+use crate::engine::memory::MemoryEngine;
+use crate::engine::{Engine, Home, Opened, Place};
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+use crate::layout;
+use crate::spec::{Changelog, EngineKind, StoreSpec};
+use crate::state::{CacheBudget, Parts, State};
+use crate::storage::directory::Directory;
+
+/// Which engine keeps the persistent stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PersistentEngine {
+    /// fjall: pure Rust, one database for the whole process. Needs the feature `fjall`, which is on by default.
+    #[default]
+    Fjall,
+    /// RocksDB: one database per store, in Java's place. Needs the feature `rocksdb`.
+    RocksDb,
+}
+
+/// How a [`Storage`] is opened.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// `<state.dir>/<application.id>`: the directory that one process has to itself. It is created if need be.
+    pub directory: PathBuf,
+    /// Which engine keeps the persistent stores.
+    pub engine: PersistentEngine,
+    /// A fresh UUID, taken as the process id if the directory has none yet.
+    pub process_id: String,
+    /// Memory for the persistent engine's cached blocks, all stores together.
+    pub block_cache_bytes: u64,
+}
+
+/// The stores of a process. Cloning is cheap; the directory stays locked until the last clone and the last store is gone.
+#[derive(Clone)]
+pub struct Storage(Arc<Shared>);
+
+struct Shared {
+    /// Dropped, and so closed, before the directory is unlocked.
+    home: Option<Box<dyn Home>>,
+    open: Mutex<BTreeSet<(String, String)>>,
+    directory: Option<Directory>,
+}
+
+/// Says, while it lives, that a store is open.
+pub(crate) struct Lease {
+    storage: Storage,
+    store: (String, String),
+}
+
+impl Storage {
+    /// Opens the directory, takes its lock, and reads its process id.
+    pub fn open(config: StorageConfig) -> Result<Self> {
+        let directory = Directory::open(&config.directory, &config.process_id)?;
+        let home = home(&config)?;
+        Ok(Self::new(Some(home), Some(directory)))
+    }
+
+    /// A storage without a directory: persistent stores, too, live in memory, and are gone when they are closed.
+    pub fn in_memory() -> Self {
+        Self::new(None, None)
+    }
+
+    fn new(home: Option<Box<dyn Home>>, directory: Option<Directory>) -> Self {
+        Self(Arc::new(Shared {
+            home,
+            open: Mutex::new(BTreeSet::new()),
+            directory,
+        }))
+    }
+
+    /// Removes everything under `directory`, which no process may be using.
+    pub fn remove(directory: &Path) -> Result<()> {
+        directory::remove(directory)
+    }
+
+    /// The process id kept in the directory; `None` without a directory.
+    pub fn process_id(&self) -> Option<&str> {
+        self.0.directory.as_ref().map(Directory::process_id)
+    }
+
+    /// Opens a store of a task. `changelog` is `None` where logging is disabled. A store on disk whose format is not the
+    /// expected one is rebuilt from its changelog, or an error if it has none.
+    pub fn state(
+        &self,
+        spec: &StoreSpec,
+        task: &str,
+        changelog: Option<Changelog>,
+        cache: &CacheBudget,
+    ) -> Result<State> {
+        let mut identity = Identity {
+            kind: spec.kind,
+            store: spec.name.clone(),
+            task: task.to_owned(),
+            path: PathBuf::from("memory"),
+        };
+        let mut lease = None;
+        let engine: Box<dyn Engine> = match &self.0.home {
+            Some(home) if spec.engine == EngineKind::Persistent => {
+                lease = Some(self.lease(&spec.name, task)?);
+                open(&**home, &mut identity, changelog.as_ref())?
+            }
+            _ => Box::new(MemoryEngine::default()),
+        };
+        Ok(State::new(Parts {
+            identity,
+            changelog,
+            engine,
+            cache: spec.caching.then_some(cache),
+            lease,
+        }))
+    }
+
+    /// The tasks that have stores on disk, such as `0_3`, in order.
+    pub fn tasks(&self) -> Result<BTreeSet<String>> {
+        let Some(home) = &self.0.home else {
+            return Ok(BTreeSet::new());
+        };
+        home.tasks()
+            .map_err(|source| self.failed_to("list the tasks in", source))
+    }
+
+    /// The changelog offset that each store of a task has reached on disk, by store.
+    pub fn offsets(&self, task: &str) -> Result<BTreeMap<String, i64>> {
+        let Some(home) = &self.0.home else {
+            return Ok(BTreeMap::new());
+        };
+        let offsets = home.offsets(task);
+        offsets.map_err(|source| self.failed_to("read the offsets in", source))
+    }
+
+    /// Deletes the stores of a task from disk. They must be closed.
+    pub fn delete(&self, task: &str) -> Result<()> {
+        let Some(home) = &self.0.home else {
+            return Ok(());
+        };
+        if let Some((_, store)) = self.open_stores().iter().find(|(owner, _)| owner == task) {
+            return Err(Error::InUse {
+                store: store.clone(),
+                task: task.to_owned(),
+            });
+        }
+        home.delete(task)
+            .map_err(|source| self.failed_to("delete a task in", source))
+    }
+
+    fn lease(&self, store: &str, task: &str) -> Result<Lease> {
+        let store = (task.to_owned(), store.to_owned());
+        if !self.open_stores().insert(store.clone()) {
+            let (task, store) = store;
+            return Err(Error::InUse { store, task });
+        }
+        Ok(Lease {
+            storage: self.clone(),
+            store,
+        })
+    }
+
+    fn open_stores(&self) -> std::sync::MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed_to(&self, action: &'static str, source: crate::engine::Cause) -> Error {
+        Error::Storage {
+            action,
+            path: self
+                .0
+                .directory
+                .as_ref()
+                .map_or_else(PathBuf::new, |directory| directory.path().to_owned()),
+            source,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.storage.open_stores().remove(&self.store);
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage")
+            .field(&self.0.directory.as_ref().map(Directory::path))
+            .finish()
+    }
+}
+
+/// The engine of the configuration.
+fn home(config: &StorageConfig) -> Result<Box<dyn Home>> {
+    match config.engine {
+        #[cfg(feature = "fjall")]
+        PersistentEngine::Fjall => Ok(Box::new(crate::engine::fjall::FjallHome::new(
+            &config.directory,
+            config.block_cache_bytes,
+        ))),
+        #[cfg(not(feature = "fjall"))]
+        PersistentEngine::Fjall => Err(Error::EngineMissing { engine: "fjall" }),
+        #[cfg(feature = "rocksdb")]
+        PersistentEngine::RocksDb => Ok(Box::new(crate::engine::rocks::RocksHome::new(
+            &config.directory,
+            config.block_cache_bytes,
+        ))),
+        #[cfg(not(feature = "rocksdb"))]
+        PersistentEngine::RocksDb => Err(Error::EngineMissing { engine: "rocksdb" }),
+    }
+}
+
+/// Opens a persistent store, rebuilding it if it is in another format and can be rebuilt.
+fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>) -> Result<Box<dyn Engine>> {
+    let place = Place {
+        task: identity.task.clone(),
+        store: identity.store.clone(),
+        changelog: changelog
+            .map(|changelog| changelog.partition().to_string())
+            .unwrap_or_default(),
+    };
+    identity.path = home.path(&place);
+    let expected = layout::format(identity.kind);
+    let opened = home
+        .open(&place, expected)
+        .map_err(|cause| identity.failed_to("open", cause))?;
+    let found = match opened {
+        Opened::Engine(engine) => return Ok(engine),
+        Opened::OtherFormat(found) => found,
+    };
+    let format_error = |identity: &Identity, found| Error::Format {
+        store: identity.store.clone(),
+        task: identity.task.clone(),
+        path: identity.path.clone(),
+        found,
+        expected: expected.to_owned(),
+    };
+    if changelog.is_none() {
+        return Err(format_error(identity, found));
+    }
+    warn!(store = %place.store, task = %place.task, %found, %expected, "rebuilding a store of another format from its changelog");
+    let deleted = home.delete_store(&place.task, &place.store);
+    deleted.map_err(|cause| identity.failed_to("delete", cause))?;
+    match home
+        .open(&place, expected)
+        .map_err(|cause| identity.failed_to("open", cause))?
+    {
+        Opened::Engine(engine) => Ok(engine),
+        Opened::OtherFormat(found) => Err(format_error(identity, found)),
+    }
+}
