@@ -2,7 +2,7 @@
 
 mod directory;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "fjall"))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
