@@ -33,17 +33,24 @@ impl Subscription {
     }
 
     /// The bytes of a certain version, without what that version has no place for.
+    ///
+    /// Topics and partitions are sorted, as Java sorts them: equal subscriptions give equal bytes, and so do not begin a
+    /// rebalance.
     pub fn encode_version(&self, version: i16) -> Bytes {
         let version = version.clamp(0, VERSION_MAX);
         let mut out = BytesMut::new();
         out.put_i16(version);
-        put_count(&mut out, self.topics.len());
-        for topic in &self.topics {
+        let mut topics: Vec<_> = self.topics.iter().collect();
+        topics.sort_unstable();
+        put_count(&mut out, topics.len());
+        for topic in topics {
             put_string(&mut out, topic);
         }
         put_user_data(&mut out, self.user_data.as_ref());
         if version >= 1 {
-            put_partitions(&mut out, &self.owned);
+            let mut owned = self.owned.clone();
+            owned.sort_unstable();
+            put_partitions(&mut out, &owned);
         }
         if version >= 2 {
             out.put_i32(self.generation.unwrap_or(-1));

@@ -22,6 +22,34 @@ fn a_subscription_is_written_as_java_writes_it() {
 }
 
 #[test]
+fn topics_and_partitions_of_a_subscription_are_sorted() {
+    let partition = |topic, partition| TopicPartition::new(topic, partition);
+    let owned = vec![
+        partition("b", 1),
+        partition("a", 1),
+        partition("a", 0),
+        partition("b", 0),
+    ];
+    let subscription = Subscription {
+        topics: vec!["b".into(), "a".into()],
+        user_data: None,
+        owned: owned.clone(),
+        generation: Some(4),
+        rack: Some("r".into()),
+    };
+    let hex = "000300000002000161000162ffffffff00000002000161000000020000000000000001\
+               00016200000002000000000000000100000004000172";
+    assert_eq!(subscription.encode(), unhex(hex));
+    // Those of an assignment keep their order.
+    let assignment = Assignment {
+        partitions: owned,
+        user_data: None,
+    };
+    let hex = "000300000002000162000000020000000100000000000161000000020000000100000000ffffffff";
+    assert_eq!(assignment.encode(), unhex(hex));
+}
+
+#[test]
 fn an_assignment_is_written_as_java_writes_it() {
     let bytes = unhex("0003000000010002696e00000002000000000000000100000002abcd");
     let assignment = Assignment {
@@ -40,9 +68,9 @@ fn a_member_that_was_left_out_has_an_empty_assignment() {
 #[test]
 fn older_versions_lack_what_came_later() {
     let full = Subscription {
-        topics: vec!["b".into(), "a".into()],
+        topics: vec!["a".into(), "b".into()],
         user_data: None,
-        owned: vec![TopicPartition::new("b", 1), TopicPartition::new("a", 0)],
+        owned: vec![TopicPartition::new("a", 0), TopicPartition::new("b", 1)],
         generation: Some(1),
         rack: Some("r".into()),
     };
@@ -75,7 +103,7 @@ fn of_a_newer_version_what_is_known_is_read() {
 proptest! {
     #[test]
     fn subscriptions_come_back(
-        topics in proptest::collection::vec("[a-z.]{1,9}", 0..5),
+        topics in proptest::collection::btree_set("[a-z.]{1,9}", 0..5),
         owned in proptest::collection::btree_set(("[a-c]", 0..9i32), 0..9),
         user_data in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50)),
         generation in proptest::option::of(0..i32::MAX),
