@@ -40,8 +40,10 @@ impl Default for ProducerStamp {
 /// Builds batches, one after the other, by appending records.
 #[derive(Debug)]
 pub struct BatchBuilder {
-    /// Room for the header, then the records, not compressed.
+    /// Room for the header, then the records, not compressed. Empty, and mostly without memory, between batches.
     buffer: Vec<u8>,
+    /// How long the last batch was: the next one is expected to be similar.
+    last_bytes: usize,
     compressor: Compressor,
     records: i32,
     base_timestamp: i64,
@@ -57,7 +59,8 @@ impl BatchBuilder {
     /// A builder of batches compressed in the given way.
     pub fn new(codec: impl Into<Codec>) -> Self {
         Self {
-            buffer: vec![0; HEADER_BYTES],
+            buffer: Vec::new(),
+            last_bytes: 0,
             compressor: Compressor::new(codec.into()),
             records: 0,
             base_timestamp: -1,
@@ -75,8 +78,7 @@ impl BatchBuilder {
         headers: &Headers,
     ) -> Result<usize> {
         if self.records == 0 {
-            self.base_timestamp = timestamp;
-            self.max_timestamp = timestamp;
+            self.begin(timestamp);
         }
         let delta = timestamp.wrapping_sub(self.base_timestamp);
         let body = 1
@@ -108,9 +110,18 @@ impl BatchBuilder {
         Ok(self.buffer.len() - start)
     }
 
+    fn begin(&mut self, timestamp: i64) {
+        self.base_timestamp = timestamp;
+        self.max_timestamp = timestamp;
+        if self.buffer.is_empty() {
+            self.buffer.reserve(self.last_bytes.max(HEADER_BYTES));
+            self.buffer.resize(HEADER_BYTES, 0);
+        }
+    }
+
     /// The size of the batch: exact if it is not compressed, otherwise estimated from earlier batches.
     pub fn size(&self) -> usize {
-        let plain = self.buffer.len() - HEADER_BYTES;
+        let plain = self.buffer.len().saturating_sub(HEADER_BYTES);
         if self.compression() == Compression::None {
             return HEADER_BYTES + plain;
         }
@@ -172,16 +183,15 @@ impl BatchBuilder {
     /// The bytes of the batch with room for the header; the buffer is empty again afterwards, also after an error.
     fn take_batch(&mut self) -> Result<Vec<u8>> {
         if self.compression() == Compression::None {
-            let mut next = Vec::with_capacity(self.buffer.len());
-            next.resize(HEADER_BYTES, 0);
-            return Ok(std::mem::replace(&mut self.buffer, next));
+            self.last_bytes = self.buffer.len();
+            return Ok(std::mem::take(&mut self.buffer));
         }
         let plain = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
         let mut batch = Vec::with_capacity(HEADER_BYTES + plain.len() / 2);
         batch.resize(HEADER_BYTES, 0);
         let compressed = self.compressor.compress(plain, &mut batch);
         self.ratio = (batch.len() - HEADER_BYTES) as f32 / plain.len().max(1) as f32;
-        self.buffer.truncate(HEADER_BYTES);
+        self.buffer.clear();
         compressed.map(|()| batch)
     }
 
@@ -190,10 +200,8 @@ impl BatchBuilder {
         if !self.is_empty() || batch.len() <= self.buffer.capacity() || !batch.is_unique() {
             return;
         }
-        let mut buffer = Vec::from(batch);
-        buffer.truncate(HEADER_BYTES);
-        buffer.resize(HEADER_BYTES, 0);
-        self.buffer = buffer;
+        self.buffer = Vec::from(batch);
+        self.buffer.clear();
     }
 }
 
