@@ -1,7 +1,5 @@
 //! What can go wrong between bytes and values.
 
-use crate::compression::Compression;
-
 /// An error of this crate.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +34,10 @@ pub enum Error {
     #[error("unknown compression codec {0}")]
     UnknownCodec(u8),
     /// A level outside the range of its codec.
-    #[error("compression level {level} is not allowed for {compression}, allowed are {min} to {max}")]
+    #[error("compression level {level} is not allowed for {codec}, allowed are {min} to {max}")]
     CompressionLevel {
-        /// The codec.
-        compression: Compression,
+        /// The codec's name.
+        codec: &'static str,
         /// The level asked for.
         level: i32,
         /// The lowest allowed level.
@@ -48,10 +46,10 @@ pub enum Error {
         max: i32,
     },
     /// A codec failed.
-    #[error("could not {action} records with {compression}")]
+    #[error("could not {action} records with {codec}")]
     Codec {
-        /// The codec.
-        compression: Compression,
+        /// The codec's name.
+        codec: &'static str,
         /// `compress` or `decompress`.
         action: &'static str,
         /// Why.

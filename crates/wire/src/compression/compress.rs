@@ -33,7 +33,7 @@ impl Codec {
         };
         if level < min || level > max {
             return Err(Error::CompressionLevel {
-                compression,
+                codec: compression.name(),
                 level,
                 min,
                 max,
@@ -90,7 +90,7 @@ impl Compressor {
             Compression::Zstd => self.zstd(plain, output),
         };
         done.map_err(|source| Error::Codec {
-            compression: self.codec.compression,
+            codec: self.codec.compression.name(),
             action: "compress",
             source,
         })

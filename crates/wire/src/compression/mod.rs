@@ -164,7 +164,7 @@ fn read(compression: Compression, reader: impl Read, bound: Bound) -> Result<Vec
 
 fn failed(compression: Compression, error: io::Error) -> Error {
     Error::Codec {
-        compression,
+        codec: compression.name(),
         action: "decompress",
         source: Box::new(error),
     }

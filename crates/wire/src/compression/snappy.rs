@@ -93,7 +93,7 @@ fn credible_length(input: &[u8]) -> Result<usize> {
 
 fn failed(error: snap::Error) -> Error {
     Error::Codec {
-        compression: Compression::Snappy,
+        codec: Compression::Snappy.name(),
         action: "decompress",
         source: Box::new(error),
     }
