@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::admin::Admin;
 use crate::cluster::Cluster;
 use crate::config::ClientConfig;
 use crate::consume::{Consumer, ConsumerConfig};
@@ -35,6 +36,11 @@ impl Client {
     /// A producer, to be owned by one thread.
     pub fn producer(&self, config: ProducerConfig) -> Producer {
         Producer::new(self.clone(), config)
+    }
+
+    /// Questions about topics, offsets and groups, and changes to them.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.cluster.clone())
     }
 
     /// The async side: requests to brokers.

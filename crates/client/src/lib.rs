@@ -1,6 +1,6 @@
 //! The Kafka client: connections, metadata, consumer, producer, group membership, admin.
 //!
-//! A [`Client`] runs one I/O thread. The handles outside ([`Consumer`], [`Producer`], `Admin`) block and are owned by
+//! A [`Client`] runs one I/O thread. The handles outside ([`Consumer`], [`Producer`], [`Admin`]) block and are owned by
 //! one thread each; everything inside awaits on the I/O thread. Whole batches cross between the two, never single
 //! records. It is not a general-purpose client: it has what a stream processor asks of one.
 //!
@@ -14,7 +14,9 @@
 //! | [`group`] | membership in a group as a machine without I/O, and what drives it; committed offsets |
 //! | [`consume`] | fetch sessions, positions, offset resets: batches in |
 //! | [`produce`] | accumulator, idempotent sender: batches out |
+//! | [`admin`] | topics, offsets, settings, groups: asked and changed |
 
+pub mod admin;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -26,6 +28,7 @@ mod mailbox;
 mod network;
 pub mod produce;
 
+pub use admin::Admin;
 pub use client::Client;
 pub use cluster::Cluster;
 pub use config::{ClientConfig, ConfigError};

@@ -82,6 +82,7 @@ impl Driver {
             }
         }
         self.publish();
+        self.own.close();
         if let Some(done) = left {
             // Whoever asked may have run out of patience.
             let _ = done.send(());
