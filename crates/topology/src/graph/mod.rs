@@ -40,8 +40,8 @@ pub trait Node: Send {
         Ok(())
     }
 
-    /// The stores connected to this node have been flushed for a commit: a node that owns a cached store forwards now
-    /// what came out of the cache.
+    /// A store that this node is connected to is to be flushed for a commit. A node that owns a cached store takes the
+    /// changes out of it now, one by one (`State::flush_next`), and forwards them.
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
         let _ = cx;
         Ok(())

@@ -316,19 +316,20 @@ impl Graph {
         self.parts.timers.next_due(clock)
     }
 
-    /// Empties the caches of all stores, in topological order of the nodes that use them, and lets the nodes forward what
-    /// came out.
+    /// Empties the caches of all stores, in topological order of the nodes that use them. The node that owns a cached store
+    /// flushes it and forwards what comes out; stores that no node flushes are flushed here.
     pub fn flush(&mut self, output: &mut dyn Output) -> Result<()> {
         for at in 0..self.parts.stores.len() {
-            let Some(slot) = self.parts.stores.get_mut(at) else {
+            let Some(id) = self.parts.stores.get(at).map(|slot| slot.id) else {
                 break;
             };
-            slot.state.flush(output)?;
-            let id = slot.id;
             for node in 0..self.parts.nodes.len() {
                 if self.parts.slot(node).stores.contains(&id) {
                     self.context(node, output).with_node(node, |node, cx| node.flush(cx))?;
                 }
+            }
+            if let Some(slot) = self.parts.stores.get_mut(at) {
+                slot.state.flush(output)?;
             }
         }
         Ok(())
@@ -417,6 +418,11 @@ impl Graph {
     /// The stores, in the order in which they are flushed.
     pub fn stores(&mut self) -> impl Iterator<Item = &mut State> {
         self.parts.stores.iter_mut().map(|slot| &mut slot.state)
+    }
+
+    /// The stores, when the graph is done with.
+    pub fn into_stores(self) -> impl Iterator<Item = State> {
+        self.parts.stores.into_iter().map(|slot| slot.state)
     }
 
     /// A store's typed front and bytes, for access from outside of processing. `None` if the graph has no such store.

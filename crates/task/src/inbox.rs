@@ -1,0 +1,362 @@
+//! The records that wait to be processed: one queue per input partition, the smallest timestamp next.
+//!
+//! Batches stay as they were fetched; only the record whose turn it is gets parsed. With one partition buffered, which is
+//! the common case, nothing is compared and nothing is looked up.
+
+use std::collections::VecDeque;
+
+use kstreams_topology::graph::InputId;
+use kstreams_wire::TopicPartition;
+use kstreams_wire::batch::{RawRecord, Records};
+
+use crate::error::{Error, Result};
+
+/// How a task buffers and waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskConfig {
+    /// `buffered.records.per.partition`: a partition with more records than this is paused.
+    pub buffered_records_max: usize,
+    /// `max.task.idle.ms`: how long to wait for an empty partition that has nothing on the broker either; −1: never wait,
+    /// not even for what the broker has.
+    pub idle_ms_max: i64,
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self {
+            buffered_records_max: 1000,
+            idle_ms_max: 0,
+        }
+    }
+}
+
+/// What to do with a partition after records of it were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on fetching.
+    Open,
+    /// Pause it: it is in [`ActiveTask::take_resumable`](crate::ActiveTask::take_resumable) when there is room again.
+    Full,
+}
+
+/// The queue of one partition.
+pub(crate) struct Queue {
+    pub(crate) partition: TopicPartition,
+    pub(crate) input: InputId,
+    /// Whether records have to be decoded before their turn, see [`Head::Held`].
+    looks_ahead: bool,
+    current: Option<Records>,
+    later: VecDeque<Records>,
+    records: usize,
+    head: Head,
+    /// The offset behind the last record taken, or where the partition was found.
+    position: Option<i64>,
+    /// The offset behind everything that was fetched.
+    next_offset: Option<i64>,
+    /// The position that was committed last.
+    committed: Option<i64>,
+    lag: Option<i64>,
+    /// Since when the partition is known to have nothing, here and on the broker.
+    idle_since: Option<i64>,
+    paused: bool,
+}
+
+/// What is known about the record at the front of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Head {
+    /// Nothing yet.
+    Unknown,
+    /// Its timestamp.
+    At(i64),
+    /// It is decoded and waits in its source.
+    Held { timestamp: i64, offset: i64 },
+}
+
+/// What comes next out of the inbox.
+pub(crate) enum Next<'a> {
+    /// A record, as fetched.
+    Raw(RawRecord<'a>),
+    /// The record that the source holds.
+    Held { offset: i64 },
+}
+
+pub(crate) struct Inbox {
+    /// Sorted by topic and partition, so that ties of timestamps are broken in that order.
+    queues: Vec<Queue>,
+    config: TaskConfig,
+    filled: usize,
+    looks_ahead: bool,
+}
+
+const QUEUE: &str = "queues are numbered by the inbox, and none is removed";
+
+impl Inbox {
+    pub(crate) fn new(mut inputs: Vec<(TopicPartition, InputId, bool)>, config: TaskConfig) -> Self {
+        inputs.sort_by(|a, b| a.0.cmp(&b.0));
+        let looks_ahead = inputs.iter().any(|(_, _, looks_ahead)| *looks_ahead);
+        let queues = inputs.into_iter().map(|(partition, input, looks_ahead)| Queue {
+            partition,
+            input,
+            looks_ahead,
+            current: None,
+            later: VecDeque::new(),
+            records: 0,
+            head: Head::Unknown,
+            position: None,
+            next_offset: None,
+            committed: None,
+            lag: None,
+            idle_since: None,
+            paused: false,
+        });
+        Self {
+            queues: queues.collect(),
+            config,
+            filled: 0,
+            looks_ahead,
+        }
+    }
+
+    pub(crate) fn queues(&self) -> &[Queue] {
+        &self.queues
+    }
+
+    pub(crate) fn queue_mut(&mut self, partition: &TopicPartition) -> Result<&mut Queue> {
+        let queue = self.queues.iter_mut().find(|queue| queue.partition == *partition);
+        queue.ok_or_else(|| Error::UnknownInput {
+            partition: partition.clone(),
+        })
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        self.queues.iter().map(|queue| queue.records).sum()
+    }
+
+    /// Appends fetched batches. `next_offset` is behind all of them, and behind what carries no records.
+    pub(crate) fn add(
+        &mut self,
+        partition: &TopicPartition,
+        batches: Vec<Records>,
+        next_offset: i64,
+    ) -> Result<Admission> {
+        let limit = self.config.buffered_records_max;
+        let queue = self.queue_mut(partition)?;
+        let was_empty = queue.records == 0;
+        for batch in batches {
+            queue.records += batch.remaining() as usize;
+            queue.later.push_back(batch);
+        }
+        queue.next_offset = Some(next_offset);
+        let fills = was_empty && queue.records > 0;
+        if fills {
+            queue.idle_since = None;
+        }
+        queue.paused |= queue.records > limit;
+        let admission = if queue.paused { Admission::Full } else { Admission::Open };
+        self.filled += usize::from(fills);
+        Ok(admission)
+    }
+
+    /// The paused partitions that have room again.
+    pub(crate) fn take_resumable(&mut self) -> Vec<TopicPartition> {
+        let limit = self.config.buffered_records_max;
+        let ready = self
+            .queues
+            .iter_mut()
+            .filter(|queue| queue.paused && queue.records <= limit);
+        ready
+            .map(|queue| {
+                queue.paused = false;
+                queue.partition.clone()
+            })
+            .collect()
+    }
+
+    /// Whether a record may be taken now, although some partitions may have none.
+    #[inline]
+    pub(crate) fn is_ready(&mut self, now: i64) -> bool {
+        if self.filled == self.queues.len() {
+            return self.filled > 0;
+        }
+        self.filled > 0 && self.may_go_on(now)
+    }
+
+    fn may_go_on(&mut self, now: i64) -> bool {
+        let idle_ms_max = self.config.idle_ms_max;
+        if idle_ms_max < 0 {
+            return true;
+        }
+        let mut ready = true;
+        for queue in self.queues.iter_mut().filter(|queue| queue.records == 0) {
+            if queue.lag == Some(0) {
+                let since = *queue.idle_since.get_or_insert(now);
+                ready &= now >= since.saturating_add(idle_ms_max);
+            } else {
+                queue.idle_since = None;
+                ready = false;
+            }
+        }
+        ready
+    }
+
+    /// The queue whose record is next: the first filled one, if it is the only one, else that with the smallest timestamp
+    /// at its head. `None` if none is filled. Queues that look ahead have their heads held already.
+    #[inline]
+    pub(crate) fn choose(&mut self) -> Option<usize> {
+        if self.filled == 1 {
+            return self.queues.iter().position(|queue| queue.records > 0);
+        }
+        let mut chosen = None;
+        let mut earliest = i64::MAX;
+        for (at, queue) in self.queues.iter_mut().enumerate() {
+            if queue.records == 0 {
+                continue;
+            }
+            let timestamp = queue.head_timestamp();
+            if chosen.is_none() || timestamp < earliest {
+                (chosen, earliest) = (Some(at), timestamp);
+            }
+        }
+        chosen
+    }
+
+    /// A queue whose head has to be looked at before a choice can be made.
+    #[inline]
+    pub(crate) fn wants_look(&self) -> Option<usize> {
+        if !self.looks_ahead {
+            return None;
+        }
+        let wants = |queue: &Queue| queue.looks_ahead && queue.records > 0 && queue.head == Head::Unknown;
+        self.queues.iter().position(wants)
+    }
+
+    /// The raw record at the head of a queue, to be looked at. It leaves the queue: say with [`held`](Self::held) or
+    /// [`dropped`](Self::dropped) what became of it.
+    pub(crate) fn look(&mut self, at: usize) -> Result<(InputId, RawRecord<'_>)> {
+        let queue = self.queues.get_mut(at).expect(QUEUE);
+        let input = queue.input;
+        Ok((input, queue.raw()?))
+    }
+
+    /// The record looked at is held by its source until it is taken.
+    pub(crate) fn held(&mut self, at: usize, timestamp: i64, offset: i64) {
+        self.queues.get_mut(at).expect(QUEUE).head = Head::Held { timestamp, offset };
+    }
+
+    /// The record looked at is gone.
+    pub(crate) fn dropped(&mut self, at: usize, offset: i64) {
+        let queue = self.queues.get_mut(at).expect(QUEUE);
+        queue.position = Some(offset + 1);
+        queue.records -= 1;
+        self.filled -= usize::from(queue.records == 0);
+    }
+
+    /// Takes the next record of a filled queue.
+    #[inline]
+    pub(crate) fn take(&mut self, at: usize) -> Result<(InputId, Next<'_>)> {
+        let queue = self.queues.get_mut(at).expect(QUEUE);
+        queue.records -= 1;
+        self.filled -= usize::from(queue.records == 0);
+        let head = std::mem::replace(&mut queue.head, Head::Unknown);
+        let input = queue.input;
+        if let Head::Held { offset, .. } = head {
+            queue.position = Some(offset + 1);
+            return Ok((input, Next::Held { offset }));
+        }
+        let position = &mut queue.position;
+        let raw = Queue::front(&mut queue.current, &mut queue.later, &queue.partition)?;
+        *position = Some(raw.offset + 1);
+        Ok((input, Next::Raw(raw)))
+    }
+
+    /// Forgets all records, as suspended tasks do: they are fetched again from the committed offsets.
+    pub(crate) fn clear(&mut self) {
+        for queue in &mut self.queues {
+            queue.current = None;
+            queue.later.clear();
+            queue.records = 0;
+            queue.head = Head::Unknown;
+            queue.position = None;
+            queue.next_offset = None;
+            queue.idle_since = None;
+            queue.lag = None;
+            queue.paused = false;
+        }
+        self.filled = 0;
+    }
+
+    /// Remembers that the positions are committed.
+    pub(crate) fn set_committed(&mut self) {
+        for queue in &mut self.queues {
+            queue.committed = queue.committable().or(queue.committed);
+        }
+    }
+}
+
+impl Queue {
+    /// The offset to commit: behind the last record taken, or, if no record waits, behind everything that was fetched.
+    /// `None` if nothing was taken.
+    pub(crate) fn committable(&self) -> Option<i64> {
+        if self.records == 0 {
+            return self.next_offset.max(self.position);
+        }
+        self.position
+    }
+
+    /// Whether the offset to commit is another than the committed one.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.committable().is_some_and(|offset| self.committed != Some(offset))
+    }
+
+    /// Sets where the partition was committed.
+    pub(crate) fn start_at(&mut self, committed: Option<i64>) {
+        self.committed = committed;
+    }
+
+    pub(crate) fn set_lag(&mut self, lag: Option<i64>) {
+        self.lag = lag;
+    }
+
+    fn head_timestamp(&mut self) -> i64 {
+        match self.head {
+            Head::At(timestamp) | Head::Held { timestamp, .. } => timestamp,
+            Head::Unknown => {
+                skip_empty(&mut self.current, &mut self.later);
+                // A record that cannot be parsed goes first: taking it reports it.
+                let timestamp = self.current.as_ref().and_then(Records::peek_timestamp);
+                let timestamp = timestamp.unwrap_or(i64::MIN);
+                self.head = Head::At(timestamp);
+                timestamp
+            }
+        }
+    }
+
+    fn raw(&mut self) -> Result<RawRecord<'_>> {
+        Self::front(&mut self.current, &mut self.later, &self.partition)
+    }
+
+    #[inline]
+    fn front<'a>(
+        current: &'a mut Option<Records>,
+        later: &mut VecDeque<Records>,
+        partition: &TopicPartition,
+    ) -> Result<RawRecord<'a>> {
+        skip_empty(current, later);
+        let batch = current.as_mut().expect("a filled queue has a batch with records");
+        let next = batch.next().map_err(|source| Error::Corrupt {
+            partition: partition.clone(),
+            source,
+        })?;
+        Ok(next.expect("a batch with remaining records has a next one"))
+    }
+}
+
+#[inline]
+fn skip_empty(current: &mut Option<Records>, later: &mut VecDeque<Records>) {
+    while current.as_ref().is_none_or(|batch| batch.remaining() == 0) {
+        *current = later.pop_front();
+        if current.is_none() {
+            return;
+        }
+    }
+}
