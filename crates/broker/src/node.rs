@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::time::timeout_at;
 use tracing::{debug, error};
 
 use crate::config::BrokerConfig;
+use crate::coordinate::groups::Groups;
+use crate::coordinate::offsets::Offsets;
 use crate::coordinate::sessions::Sessions;
 use crate::data::{DataDirectory, Identity};
 use crate::error::{Error, Result};
@@ -24,6 +27,8 @@ pub(crate) struct Node {
     pub(crate) identity: RefCell<Identity>,
     pub(crate) topics: RefCell<Topics>,
     pub(crate) sessions: RefCell<Sessions>,
+    pub(crate) groups: RefCell<Groups>,
+    pub(crate) offsets: RefCell<Offsets>,
     _data: Option<DataDirectory>,
 }
 
@@ -40,10 +45,15 @@ impl Node {
             epoch: identity.epoch,
             defaults,
         };
+        let journal = data.as_ref().map(|data| data.join("offsets"));
+        let offsets =
+            Offsets::open(journal.clone()).map_err(|source| Error::data(journal.unwrap_or_default(), source))?;
         Ok(Self {
             topics: RefCell::new(Topics::open(data.as_ref(), ground, wall_clock_ms())?),
             identity: RefCell::new(identity),
             sessions: RefCell::new(Sessions::default()),
+            groups: RefCell::new(Groups::new(config.group_initial_rebalance_delay)),
+            offsets: RefCell::new(offsets),
             config,
             _data: data,
         })
@@ -63,6 +73,18 @@ impl Node {
         })
     }
 
+    /// Sees to the time-outs of groups, for ever.
+    pub(crate) async fn keep_groups(self: Rc<Self>) {
+        loop {
+            let (next, sooner) = self.groups.borrow_mut().tick();
+            match next {
+                // Whether woken or late, the next turn looks again.
+                Some(next) => drop(timeout_at(next, sooner.notified()).await),
+                None => sooner.notified().await,
+            }
+        }
+    }
+
     /// Does what falls due by the clock, for ever.
     pub(crate) async fn keep_house(self: Rc<Self>) {
         let mut due = tokio::time::interval(self.config.retention_check_interval);
@@ -74,6 +96,8 @@ impl Node {
 
     /// Brings everything to the disk.
     pub(crate) fn close(&self) -> Result<()> {
+        let offsets = self.offsets.borrow();
+        offsets.sync().map_err(|source| Error::data("offsets", source))?;
         for topic in self.topics.borrow().iter() {
             for log in topic.logs() {
                 log.sync().map_err(|source| Error::data(&topic.name, source))?;

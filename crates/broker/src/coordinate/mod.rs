@@ -1,3 +1,6 @@
 //! What the broker keeps between requests of a client: fetch sessions, groups, committed offsets.
 
+pub(crate) mod group;
+pub(crate) mod groups;
+pub(crate) mod offsets;
 pub(crate) mod sessions;

@@ -1,8 +1,11 @@
 //! What the broker answers: one file per conversation, and the table of them all.
 
+mod committed;
 mod configs;
 mod fetch;
 mod fetch_answer;
+mod group;
+mod groups;
 mod handshake;
 mod metadata;
 mod offsets;
@@ -44,6 +47,15 @@ const SERVED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::Fetch, range(4, 17)),
     (ApiKey::ListOffsets, range(1, 10)),
     (ApiKey::Metadata, range(0, 13)),
+    (ApiKey::OffsetCommit, range(2, 9)),
+    (ApiKey::OffsetFetch, range(1, 9)),
+    (ApiKey::FindCoordinator, range(0, 6)),
+    (ApiKey::JoinGroup, range(0, 9)),
+    (ApiKey::Heartbeat, range(0, 4)),
+    (ApiKey::LeaveGroup, range(0, 5)),
+    (ApiKey::SyncGroup, range(0, 5)),
+    (ApiKey::DescribeGroups, range(0, 6)),
+    (ApiKey::ListGroups, range(0, 5)),
     (ApiKey::ApiVersions, range(0, 4)),
     (ApiKey::CreateTopics, range(2, 7)),
     (ApiKey::DeleteTopics, range(1, 6)),
@@ -52,7 +64,9 @@ const SERVED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::OffsetForLeaderEpoch, range(2, 4)),
     (ApiKey::DescribeConfigs, range(1, 4)),
     (ApiKey::CreatePartitions, range(0, 3)),
+    (ApiKey::DeleteGroups, range(0, 2)),
     (ApiKey::IncrementalAlterConfigs, range(0, 1)),
+    (ApiKey::OffsetDelete, range(0, 0)),
     (ApiKey::DescribeCluster, range(0, 2)),
 ];
 
@@ -110,6 +124,23 @@ async fn dispatch(node: &Rc<Node>, mut turn: Turn) -> io::Result<Option<Rope>> {
         }
         ApiKey::ListOffsets => turn.reply(node, offsets::list_offsets),
         ApiKey::Metadata => turn.reply(node, metadata::metadata),
+        ApiKey::OffsetCommit => turn.reply(node, committed::commit),
+        ApiKey::OffsetFetch => turn.reply(node, committed::fetch),
+        ApiKey::FindCoordinator => turn.reply(node, groups::find_coordinator),
+        ApiKey::JoinGroup => {
+            let request = turn.decode()?;
+            let response = group::join(node, &turn.context, request).await;
+            turn.encode(&response)
+        }
+        ApiKey::Heartbeat => turn.reply(node, group::heartbeat),
+        ApiKey::LeaveGroup => turn.reply(node, group::leave),
+        ApiKey::SyncGroup => {
+            let request = turn.decode()?;
+            let response = group::sync(node, &turn.context, request).await;
+            turn.encode(&response)
+        }
+        ApiKey::DescribeGroups => turn.reply(node, groups::describe),
+        ApiKey::ListGroups => turn.reply(node, groups::list),
         ApiKey::ApiVersions => turn.reply(node, handshake::api_versions),
         ApiKey::CreateTopics => turn.reply(node, topics::create),
         ApiKey::DeleteTopics => turn.reply(node, topics::delete),
@@ -118,6 +149,8 @@ async fn dispatch(node: &Rc<Node>, mut turn: Turn) -> io::Result<Option<Rope>> {
         ApiKey::OffsetForLeaderEpoch => turn.reply(node, offsets::leader_epochs),
         ApiKey::DescribeConfigs => turn.reply(node, configs::describe),
         ApiKey::CreatePartitions => turn.reply(node, topics::grow),
+        ApiKey::DeleteGroups => turn.reply(node, groups::delete),
+        ApiKey::OffsetDelete => turn.reply(node, committed::delete),
         ApiKey::IncrementalAlterConfigs => turn.reply(node, configs::alter),
         ApiKey::DescribeCluster => turn.reply(node, metadata::describe_cluster),
         api => Err(invalid(format!("no handler for {api:?}"))),

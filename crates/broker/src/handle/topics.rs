@@ -165,6 +165,7 @@ fn delete_one(node: &Node, name: &str) -> Result<uuid::Uuid, Refusal> {
     let mut topics = node.topics.borrow_mut();
     let id = topics.find(name).ok_or(ResponseError::UnknownTopicOrPartition)?.id;
     topics.delete(name)?;
+    node.offsets.borrow_mut().forget_topic(name).map_err(Refusal::storage)?;
     Ok(id)
 }
 
