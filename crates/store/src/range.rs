@@ -1,6 +1,6 @@
 //! Which keys a read wants, and in which order.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 /// A range of keys in the order of their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,11 @@ impl KeyRange {
                 start >= end
             }
         }
+    }
+
+    /// Whether a key is in the range.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        RangeBounds::<[u8]>::contains(&self.bounds(), key)
     }
 
     /// The first key in the range and the first one behind it, as far as there are such.

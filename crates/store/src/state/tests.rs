@@ -320,6 +320,23 @@ fn discard_forgets_cache_and_buffer() {
 }
 
 #[test]
+fn restored_records_are_forgotten_if_they_were_not_committed() {
+    let mut bench = Bench::new(Kind::TimestampedKeyValue, None);
+    let records = [
+        (&b"a"[..], Some(&b"1"[..]), 0),
+        (&b"b"[..], Some(&b"2"[..]), 0),
+        (&b"a"[..], None, 0),
+    ];
+    bench.state.restore(records, 12).unwrap();
+    assert_eq!(bench.state.offset(), Some(12));
+    assert_eq!(bench.get("b").as_deref(), Some("\0\0\0\0\0\0\0\x002"));
+    assert_eq!(bench.get("a"), None);
+    bench.state.discard();
+    assert_eq!((bench.state.offset(), bench.get("b")), (None, None));
+    assert!(bench.log.records.is_empty());
+}
+
+#[test]
 fn a_store_that_could_not_log_refuses_to_commit() {
     let mut bench = Bench::new(Kind::KeyValue, None);
     bench.log.refuses = true;

@@ -2,7 +2,8 @@
 
 mod directory;
 
-#[cfg(all(test, feature = "fjall"))]
+#[cfg(test)]
+#[cfg(feature = "fjall")]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
