@@ -19,6 +19,7 @@ struct Inner<T> {
 #[derive(Debug)]
 struct State<T> {
     letters: Vec<T>,
+    /// There is a letter worth waking for, or someone asked for it.
     woken: bool,
 }
 
@@ -45,8 +46,16 @@ impl<T> Mailbox<T> {
     }
 
     pub(crate) fn put(&self, letter: T) {
-        self.lock().letters.push(letter);
+        let mut state = self.lock();
+        state.letters.push(letter);
+        state.woken = true;
+        drop(state);
         self.inner.filled.notify_one();
+    }
+
+    /// Adds a letter that is read when there is another reason to look.
+    pub(crate) fn put_quietly(&self, letter: T) {
+        self.lock().letters.push(letter);
     }
 
     /// Moves everything that is there into `into`, which should be empty.
@@ -58,8 +67,10 @@ impl<T> Mailbox<T> {
 
     /// Waits until there is something, someone calls [`Mailbox::wake`], or the time is up; then takes what there is.
     pub(crate) fn wait(&self, limit: Duration, into: &mut Vec<T>) {
-        let empty = |state: &mut State<T>| state.letters.is_empty() && !state.woken;
-        let waited = self.inner.filled.wait_timeout_while(self.lock(), limit, empty);
+        let waited = self
+            .inner
+            .filled
+            .wait_timeout_while(self.lock(), limit, |state| !state.woken);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.woken = false;
         into.append(&mut state.letters);

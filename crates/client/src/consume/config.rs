@@ -46,6 +46,16 @@ pub enum Isolation {
     ReadCommitted,
 }
 
+impl Isolation {
+    /// The offset behind the newest record that may be read.
+    pub(super) fn limit(self, high_watermark: i64, last_stable_offset: i64) -> i64 {
+        match self {
+            Self::ReadCommitted if last_stable_offset >= 0 => last_stable_offset,
+            _ => high_watermark,
+        }
+    }
+}
+
 impl ConsumerConfig {
     /// The keys read by [`ConsumerConfig::from_properties`].
     pub const KEYS: &[&str] = &[

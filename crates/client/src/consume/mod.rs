@@ -4,17 +4,23 @@
 //! |---|---|
 //! | `mod` | [`Consumer`]: what was assigned, what waits to be polled |
 //! | `fetcher` | the I/O side: which partitions to fetch from whom, and when |
+//! | `outcome` | what becomes of the answers |
 //! | `positions` | where each partition stands, on the I/O side |
 //! | `session` | fetch sessions: only what changed is sent |
+//! | `request` | Fetch and ListOffsets |
 //! | `answer` | fetched bytes to checked, decompressed batches |
 //! | `isolation` | which batches belong to aborted transactions |
 //! | `grouped` | the consumer as a member of a group; committed offsets |
-//! | `offsets` | first and last offsets, asked for by ListOffsets |
 
+mod answer;
 mod config;
 mod fetcher;
 mod grouped;
 mod isolation;
+mod outcome;
+mod positions;
+mod request;
+mod session;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,0 +1,214 @@
+//! What becomes of batches that were sent: acknowledged, sent again, or lost.
+
+use std::collections::HashMap;
+
+use kstreams_wire::code::ErrorCode;
+use kstreams_wire::messages::ProduceResponse;
+use kstreams_wire::messages::produce_response::PartitionProduceResponse;
+use rustc_hash::FxBuildHasher;
+use tracing::{debug, warn};
+
+use super::batch::{Place, Sealed};
+use super::queue::{Numbered, Verdict};
+use super::sender::Sender;
+use super::{Ack, Letter};
+use crate::error::{Error, Result};
+use crate::network::Instant;
+
+impl Sender {
+    /// A Produce request came to its end.
+    pub(super) fn produced(&mut self, batches: Vec<Numbered>, answer: Result<ProduceResponse>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.unanswered(batches, &error),
+        };
+        let found: HashMap<_, _, FxBuildHasher> = answer
+            .responses
+            .iter()
+            .flat_map(|topic| {
+                topic
+                    .partition_responses
+                    .iter()
+                    .map(|p| ((topic.name.0.as_str(), p.index), p))
+            })
+            .collect();
+        let mut acks = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let partition = self.partition(batch.batch.place);
+            match found.get(&(&*partition.topic, partition.partition)) {
+                Some(found) if found.error_code == 0 => acks.push(self.acknowledge(batch, found.base_offset)),
+                Some(found) => acks.extend(self.refused(batch, found)),
+                None => self.again(
+                    batch,
+                    &Error::Refused {
+                        what: "no answer for the partition".into(),
+                        code: ErrorCode(-1),
+                    },
+                ),
+            }
+        }
+        if !acks.is_empty() {
+            self.backoff.succeeded();
+            self.mailbox.put(Letter::Acked(acks));
+        }
+    }
+
+    /// A request without an answer was sent, or was not.
+    pub(super) fn told(&mut self, batches: Vec<Numbered>, told: Result<()>) {
+        match told {
+            Ok(()) => {
+                let acks = batches.into_iter().map(|batch| self.acknowledge(batch, -1)).collect();
+                self.mailbox.put(Letter::Acked(acks));
+            }
+            Err(error) => self.unanswered(batches, &error),
+        }
+    }
+
+    /// Batches that waited for too long are lost.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let waited = self.config.delivery_timeout;
+        let expired: Vec<_> = self
+            .lines
+            .values_mut()
+            .flat_map(|line| line.queue.expire(now, waited))
+            .collect();
+        for batch in expired {
+            let what = "delivery".to_owned();
+            self.lose(
+                batch.batch,
+                Error::Timeout {
+                    what,
+                    waited,
+                    source: self.obstacle.clone().map(Box::new),
+                },
+            );
+        }
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        let places: Vec<Place> = self.lines.keys().copied().collect();
+        for place in places {
+            self.bury(place);
+        }
+        self.mailbox.put(Letter::Failed {
+            error: error.clone(),
+            charged_bytes: Vec::new(),
+        });
+    }
+
+    fn acknowledge(&mut self, batch: Numbered, base_offset: i64) -> Ack {
+        if let Some(line) = self.lines.get_mut(&batch.batch.place) {
+            line.queue.landed(batch.number);
+        }
+        let last_offset = (base_offset >= 0).then(|| base_offset + i64::from(batch.batch.records) - 1);
+        Ack {
+            batch: batch.batch,
+            last_offset,
+        }
+    }
+
+    /// The connection failed: whether the batches were written is not known.
+    fn unanswered(&mut self, batches: Vec<Numbered>, error: &Error) {
+        self.cluster.want_metadata();
+        for batch in batches {
+            if error.is_retriable() {
+                self.again(batch, error);
+            } else {
+                self.give_up(batch, error.clone());
+            }
+        }
+    }
+
+    /// The broker did not take a batch. Sometimes it has it already: then that is an acknowledgement.
+    fn refused(&mut self, batch: Numbered, answer: &PartitionProduceResponse) -> Option<Ack> {
+        let code = ErrorCode::from(answer.error_code);
+        let place = batch.batch.place;
+        let line = self.lines.get_mut(&place)?;
+        let verdict = line.queue.judge(&batch, code);
+        let what = answer
+            .error_message
+            .as_ref()
+            .map_or_else(|| "produce".to_owned(), |text| text.as_str().to_owned());
+        let error = Error::Refused { what, code };
+        match verdict {
+            Verdict::Written => return Some(self.acknowledge(batch, -1)),
+            Verdict::Retry => {
+                if code.refreshes_metadata() {
+                    self.cluster.want_metadata();
+                }
+                self.again(batch, &error);
+            }
+            Verdict::TooLarge => {
+                line.queue.landed(batch.number);
+                let partition = self.partition(place);
+                warn!(%partition, records = batch.batch.records, "the broker finds a batch too large, splitting it");
+                self.split(batch);
+            }
+            Verdict::Hopeless => self.give_up(batch, error),
+        }
+        None
+    }
+
+    fn split(&mut self, batch: Numbered) {
+        let (place, charged_bytes, codec) = (batch.batch.place, batch.batch.charged_bytes, self.config.codec);
+        let Some(line) = self.lines.get_mut(&place) else { return };
+        if let Err(error) = line.queue.put_back_halves(batch, codec) {
+            self.bury(place);
+            self.mailbox.put(Letter::Failed {
+                error: error.into(),
+                charged_bytes: vec![charged_bytes],
+            });
+        } else {
+            self.mailbox.put(Letter::Split);
+        }
+    }
+
+    fn again(&mut self, batch: Numbered, error: &Error) {
+        let place = batch.batch.place;
+        let retries = self.config.retries;
+        let Some(line) = self.lines.get_mut(&place) else { return };
+        line.queue.landed(batch.number);
+        if line.dead || batch.attempts > retries {
+            return self.lose(batch.batch, error.clone());
+        }
+        self.obstacle = Some(error.clone());
+        let pause = self.backoff.failed();
+        let partition = self.partition(place);
+        debug!(%partition, %error, attempts = batch.attempts, "sending a batch again after a pause");
+        if let Some(line) = self.lines.get_mut(&place) {
+            line.queue.put_back(batch, Instant::now(), pause);
+        }
+    }
+
+    fn give_up(&mut self, batch: Numbered, error: Error) {
+        if let Some(line) = self.lines.get_mut(&batch.batch.place) {
+            line.queue.landed(batch.number);
+        }
+        self.lose(batch.batch, error);
+    }
+
+    /// A batch will not be written; neither will those behind it, whose order would be wrong without it.
+    fn lose(&mut self, batch: Sealed, source: Error) {
+        let partition = self.partition(batch.place);
+        self.bury(batch.place);
+        let error = Error::Delivery {
+            partition,
+            records: batch.records,
+            source: Box::new(source),
+        };
+        self.mailbox.put(Letter::Failed {
+            error,
+            charged_bytes: vec![batch.charged_bytes],
+        });
+    }
+
+    fn bury(&mut self, place: Place) {
+        let Some(line) = self.lines.get_mut(&place) else { return };
+        line.dead = true;
+        let charged_bytes: Vec<_> = line.queue.abandon().map(|batch| batch.batch.charged_bytes).collect();
+        if !charged_bytes.is_empty() {
+            self.mailbox.put(Letter::Dropped(charged_bytes));
+        }
+    }
+}

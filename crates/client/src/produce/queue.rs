@@ -1,0 +1,247 @@
+//! One partition's batches on their way: order, sequences and retries. Pure: is told the time and what came back.
+//!
+//! Up to five batches are in flight. When one fails, those behind it fail, too (out of order); sending then stops until
+//! nothing is in flight, and goes on in the old order with the old sequences, so that the broker tells what it already
+//! has. Only when the broker misses what was acknowledged does the partition begin anew with the next epoch.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use kstreams_wire::batch::{ProducerStamp, stamp};
+use kstreams_wire::code::ErrorCode;
+use kstreams_wire::compression::Codec;
+
+use super::batch::Sealed;
+use crate::network::Instant;
+
+/// Who the brokers know a producer as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) producer_id: i64,
+    pub(super) epoch: i16,
+}
+
+/// The place of a batch in the order of its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Number {
+    whole: u64,
+    /// Where in a batch that was split this part begins, and how far it reaches.
+    part: u32,
+    width: u32,
+}
+
+/// A batch with its place in the order of its partition.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    pub(super) number: Number,
+    pub(super) batch: Sealed,
+    /// How often it was sent.
+    pub(super) attempts: u32,
+    /// Its sequences are given: it keeps them in further attempts.
+    stamped: bool,
+}
+
+/// What becomes of a batch that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is written after all.
+    Written,
+    /// It may be sent again.
+    Retry,
+    /// It is larger than the broker takes.
+    TooLarge,
+    /// It never will be written.
+    Hopeless,
+}
+
+/// The batches of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Numbered>,
+    in_flight: BTreeSet<Number>,
+    numbers: u64,
+    identity: Option<Identity>,
+    next_sequence: i32,
+    recovery: Recovery,
+    retry: Option<Instant>,
+}
+
+/// What has to happen before the next batch may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Recovery {
+    #[default]
+    None,
+    /// Everything in flight comes back first.
+    Drain,
+    /// So it does, and then the partition begins anew with the next epoch.
+    NextEpoch,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, batch: Sealed) {
+        self.numbers += 1;
+        let number = Number {
+            whole: self.numbers,
+            part: 0,
+            width: u32::MAX,
+        };
+        self.waiting.push_back(Numbered {
+            number,
+            batch,
+            attempts: 0,
+            stamped: false,
+        });
+    }
+
+    /// The next batch to be sent, if one may leave now. `identity` is that of the producer, if it has one.
+    pub(super) fn pop(&mut self, now: Instant, identity: Option<Identity>) -> kstreams_wire::Result<Option<Numbered>> {
+        if !self.is_ready(now) {
+            return Ok(None);
+        }
+        self.recover(identity);
+        let Some(mut next) = self.waiting.pop_front() else {
+            return Ok(None);
+        };
+        if let Some(identity) = self.identity.filter(|_| !next.stamped) {
+            next.batch.restamp(ProducerStamp {
+                producer_id: identity.producer_id,
+                epoch: identity.epoch,
+                base_sequence: self.next_sequence,
+                transactional: false,
+            })?;
+            next.stamped = true;
+            self.next_sequence = stamp::next_sequence(self.next_sequence, next.batch.records.unsigned_abs());
+        }
+        next.attempts += 1;
+        self.in_flight.insert(next.number);
+        Ok(Some(next))
+    }
+
+    /// The size of the batch that [`Queue::pop`] would give.
+    pub(super) fn front_bytes(&self, now: Instant) -> Option<usize> {
+        self.waiting
+            .front()
+            .filter(|_| self.is_ready(now))
+            .map(|next| next.batch.bytes.len())
+    }
+
+    /// The batch came to its end, one way or the other.
+    pub(super) fn landed(&mut self, number: Number) {
+        self.in_flight.remove(&number);
+    }
+
+    /// What to do about a batch that came back with this code.
+    pub(super) fn judge(&mut self, failed: &Numbered, code: ErrorCode) -> Verdict {
+        match code {
+            ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Verdict::Written,
+            ErrorCode::MESSAGE_TOO_LARGE if failed.batch.records > 1 => Verdict::TooLarge,
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::UNKNOWN_PRODUCER_ID
+            | ErrorCode::INVALID_PRODUCER_EPOCH
+                if self.identity.is_some() =>
+            {
+                // Behind a batch that failed, this is to be expected. The first of all should have followed what was
+                // acknowledged: the broker has forgotten that, so sequences mean nothing any more.
+                if self.is_first(failed.number) {
+                    self.recovery = Recovery::NextEpoch;
+                }
+                Verdict::Retry
+            }
+            code if code.is_retriable() => Verdict::Retry,
+            _ => Verdict::Hopeless,
+        }
+    }
+
+    /// Puts a batch back where it belongs, to be sent again after a pause.
+    pub(super) fn put_back(&mut self, batch: Numbered, now: Instant, pause: Duration) {
+        self.retry = Some(now + pause);
+        self.insert(batch);
+    }
+
+    /// Puts a batch back as two that it was split into.
+    pub(super) fn put_back_halves(&mut self, whole: Numbered, codec: Codec) -> kstreams_wire::Result<()> {
+        let width = whole.number.width / 2;
+        let [first, second] = whole.batch.split(codec)?;
+        let second_number = Number {
+            part: whole.number.part.saturating_add(width),
+            width,
+            ..whole.number
+        };
+        let first_number = Number { width, ..whole.number };
+        for (number, batch) in [(first_number, first), (second_number, second)] {
+            self.insert(Numbered {
+                number,
+                batch,
+                attempts: 0,
+                stamped: whole.stamped,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes out everything that has waited for too long.
+    pub(super) fn expire(&mut self, now: Instant, delivery_timeout: Duration) -> Vec<Numbered> {
+        let old = self
+            .waiting
+            .iter()
+            .take_while(|b| now.duration_since(b.batch.opened) >= delivery_timeout)
+            .count();
+        self.waiting.drain(..old).collect()
+    }
+
+    /// Takes out everything that waits.
+    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Numbered> {
+        std::mem::take(&mut self.waiting).into_iter()
+    }
+
+    /// When something changes by itself: a pause ends, or a batch has waited for too long.
+    pub(super) fn wakes(&self, now: Instant, delivery_timeout: Duration) -> Option<Instant> {
+        let expiry = self.waiting.front().map(|next| next.batch.opened + delivery_timeout);
+        let retry = self.retry.filter(|retry| *retry > now && !self.waiting.is_empty());
+        expiry.into_iter().chain(retry).min()
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn is_ready(&self, now: Instant) -> bool {
+        let drained = self.recovery == Recovery::None || self.in_flight.is_empty();
+        drained && self.retry.is_none_or(|retry| retry <= now)
+    }
+
+    fn recover(&mut self, identity: Option<Identity>) {
+        let next = match self.recovery {
+            Recovery::NextEpoch => self.identity.and_then(Identity::next).or(identity),
+            _ => self.identity.or(identity),
+        };
+        if self.recovery == Recovery::NextEpoch || self.identity.is_none() {
+            self.identity = next;
+            self.next_sequence = 0;
+            self.waiting.iter_mut().for_each(|batch| batch.stamped = false);
+        }
+        self.recovery = Recovery::None;
+        self.retry = None;
+    }
+
+    fn insert(&mut self, batch: Numbered) {
+        self.recovery = self.recovery.max(Recovery::Drain);
+        let place = self.waiting.partition_point(|other| other.number < batch.number);
+        self.waiting.insert(place, batch);
+    }
+
+    fn is_first(&self, number: Number) -> bool {
+        let first_in_flight = self.in_flight.first().is_none_or(|first| number <= *first);
+        first_in_flight && self.waiting.front().is_none_or(|first| number <= first.number)
+    }
+}
+
+impl Identity {
+    /// The same producer, one epoch on; `None` after the last epoch.
+    fn next(self) -> Option<Self> {
+        Some(Self {
+            epoch: self.epoch.checked_add(1)?,
+            ..self
+        })
+    }
+}

@@ -1,0 +1,333 @@
+//! The I/O side of a producer: one Produce request per broker carries a batch of each partition that has one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use kstreams_wire::messages::{ProduceRequest, ProduceResponse};
+use kstreams_wire::{TopicName, TopicPartition};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::batch::{Place, Sealed};
+use super::queue::{Identity, Numbered, Queue};
+use super::{Acks, Letter, ProducerConfig, request};
+use crate::cluster::{Cluster, NodeId};
+use crate::connection::{Backoff, Connection};
+use crate::error::{Error, Result};
+use crate::mailbox::Mailbox;
+use crate::network::{Instant, sleep_until};
+
+const LONG: Duration = Duration::from_secs(3600);
+/// How often a missing leader is complained about.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+
+/// What the caller's side has for the sender.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// The topic of the next number.
+    Topic(TopicName),
+    Send(Vec<Sealed>),
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) cluster: Cluster,
+    pub(super) config: ProducerConfig,
+    pub(super) mailbox: Mailbox<Letter>,
+    pub(super) topics: Vec<TopicName>,
+    pub(super) lines: BTreeMap<Place, Line>,
+    nodes: BTreeMap<NodeId, Node>,
+    flights: JoinSet<Done>,
+    identity: Option<Identity>,
+    pub(super) backoff: Backoff,
+    /// Where the last request ended, so that everyone has their turn.
+    turn: Option<Place>,
+    complaint: Option<Instant>,
+    /// What last stood in the way of a batch.
+    pub(super) obstacle: Option<Error>,
+}
+
+/// One partition.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) queue: Queue,
+    leader: Option<NodeId>,
+    /// A batch was lost: what follows it must not be written.
+    pub(super) dead: bool,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    connection: Option<Connection>,
+    connecting: bool,
+    in_flight: usize,
+}
+
+/// A request that came to its end.
+#[derive(Debug)]
+enum Done {
+    Identity(Result<Identity>),
+    Connected(NodeId, Result<Connection>),
+    Produced {
+        node: NodeId,
+        batches: Vec<Numbered>,
+        answer: Result<ProduceResponse>,
+    },
+}
+
+impl Sender {
+    pub(super) fn new(cluster: Cluster, config: ProducerConfig, mailbox: Mailbox<Letter>) -> Self {
+        Self {
+            backoff: cluster.backoff(),
+            cluster,
+            config,
+            mailbox,
+            topics: Vec::new(),
+            lines: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            flights: JoinSet::new(),
+            identity: None,
+            turn: None,
+            complaint: None,
+            obstacle: None,
+        }
+    }
+
+    /// Runs until the producer is gone.
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut metadata = self.cluster.metadata_received();
+        if self.config.idempotent {
+            self.identify();
+        }
+        loop {
+            let now = Instant::now();
+            self.expire(now);
+            self.send(now);
+            let wakes = self
+                .lines
+                .values()
+                .filter_map(|line| line.queue.wakes(now, self.config.delivery_timeout));
+            let wake = wakes.min().unwrap_or(now + LONG);
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.handle(command),
+                    None => break,
+                },
+                Some(done) = self.flights.join_next() => match done {
+                    Ok(done) => self.land(done),
+                    Err(error) => warn!(%error, "a request ended without an answer"),
+                },
+                Ok(()) = metadata.changed() => self.find_leaders(),
+                () = sleep_until(wake) => {}
+            }
+            while let Ok(command) = commands.try_recv() {
+                self.handle(command);
+            }
+        }
+        self.cluster.close();
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Topic(name) => self.topics.push(name),
+            Command::Send(batches) => {
+                for batch in batches {
+                    let place = batch.place;
+                    let line = self.lines.entry(place).or_default();
+                    if line.dead {
+                        self.mailbox.put(Letter::Dropped(vec![batch.charged_bytes]));
+                        continue;
+                    }
+                    line.queue.push(batch);
+                    if line.leader.is_none() {
+                        self.find_leader(place);
+                    }
+                }
+            }
+        }
+    }
+
+    fn land(&mut self, done: Done) {
+        match done {
+            Done::Identity(Ok(identity)) => {
+                self.identity = Some(identity);
+                self.mailbox.put_quietly(Letter::Identity(identity));
+            }
+            Done::Identity(Err(error)) => self.fail_all(&error),
+            Done::Connected(node, connection) => self.connected(node, connection),
+            Done::Produced { node, batches, answer } => {
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.in_flight -= 1;
+                }
+                self.produced(batches, answer);
+            }
+        }
+    }
+
+    /// Sends what can be sent, to every broker that has room.
+    fn send(&mut self, now: Instant) {
+        if self.config.idempotent && self.identity.is_none() {
+            return;
+        }
+        while let Some(node) = self.next_node(now) {
+            let state = self.nodes.entry(node).or_default();
+            if state.connection.as_ref().is_none_or(Connection::is_closed) {
+                state.connection = None;
+                self.connect(node);
+                continue;
+            }
+            let batches = match self.collect(node, now) {
+                Ok(batches) => batches,
+                Err(error) => return self.fail_all(&error.into()),
+            };
+            if batches.is_empty() {
+                return;
+            }
+            self.dispatch(node, batches);
+        }
+    }
+
+    /// A broker that leads a partition with a batch to send, and may have another request.
+    fn next_node(&self, now: Instant) -> Option<NodeId> {
+        let free = |node: &NodeId| {
+            let max = self.config.in_flight_max;
+            self.nodes
+                .get(node)
+                .is_none_or(|state| !state.connecting && state.in_flight < max)
+        };
+        let ready = self.lines.values().filter(|line| line.queue.front_bytes(now).is_some());
+        ready.filter_map(|line| line.leader).find(free)
+    }
+
+    /// One batch of each partition that the broker leads, as many as a request holds.
+    fn collect(&mut self, node: NodeId, now: Instant) -> kstreams_wire::Result<Vec<Numbered>> {
+        let mut batches = Vec::new();
+        let mut room = self.config.request_bytes_max;
+        let from = self.turn.take();
+        let mut order: VecDeque<_> = self.lines.keys().copied().collect();
+        if let Some(from) = from {
+            let behind = order.partition_point(|place| *place <= from);
+            order.rotate_left(behind.min(order.len()));
+        }
+        for place in order {
+            let Some(line) = self.lines.get_mut(&place).filter(|line| line.leader == Some(node)) else {
+                continue;
+            };
+            let Some(bytes) = line.queue.front_bytes(now) else {
+                continue;
+            };
+            if bytes > room && !batches.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(bytes);
+            batches.extend(line.queue.pop(now, self.identity)?);
+            self.turn = Some(place);
+        }
+        Ok(batches)
+    }
+
+    fn dispatch(&mut self, node: NodeId, batches: Vec<Numbered>) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(connection) = state.connection.clone() else {
+            return;
+        };
+        let limit = self.cluster.config().request_timeout;
+        let request = request::produce(&batches, &self.topics, &self.config, limit);
+        let version = connection
+            .version::<ProduceRequest>()
+            .map(|version| version.min(request::PRODUCE_VERSION_MAX));
+        if self.config.acks == Acks::None {
+            let told = version.and_then(|version| connection.tell(&request, version));
+            return self.told(batches, told);
+        }
+        state.in_flight += 1;
+        let answer = version.and_then(|version| connection.ask(&request, version));
+        self.flights.spawn(async move {
+            let answer = match answer {
+                Ok(answer) => answer.wait(limit).await,
+                Err(error) => Err(error),
+            };
+            Done::Produced { node, batches, answer }
+        });
+    }
+
+    fn connect(&mut self, node: NodeId) {
+        self.nodes.entry(node).or_default().connecting = true;
+        let cluster = self.cluster.clone();
+        self.flights
+            .spawn(async move { Done::Connected(node, cluster.connection(node).await) });
+    }
+
+    fn connected(&mut self, node: NodeId, connection: Result<Connection>) {
+        let state = self.nodes.entry(node).or_default();
+        state.connecting = false;
+        match connection {
+            Ok(connection) => state.connection = Some(connection),
+            Err(error) if error.is_retriable() => {
+                // The next attempt waits for its turn by itself. Leaders may have moved away meanwhile.
+                self.cluster.want_metadata();
+                if matches!(error, Error::UnknownNode { .. }) {
+                    self.lines
+                        .values_mut()
+                        .filter(|line| line.leader == Some(node))
+                        .for_each(|line| line.leader = None);
+                }
+            }
+            Err(error) => self.fail_all(&error),
+        }
+    }
+
+    fn identify(&mut self) {
+        let cluster = self.cluster.clone();
+        self.flights
+            .spawn(async move { Done::Identity(request::identity(&cluster).await) });
+    }
+
+    fn find_leader(&mut self, place: Place) {
+        let partition = self.partition(place);
+        self.cluster.add_interest(&partition.topic);
+        let leader = self.cluster.known_leader(&partition).map(|leader| leader.node);
+        if leader.is_none() {
+            self.cluster.want_metadata();
+        }
+        if let Some(line) = self.lines.get_mut(&place) {
+            line.leader = leader;
+        }
+    }
+
+    /// Metadata is new: leaders may have moved.
+    fn find_leaders(&mut self) {
+        let places: Vec<_> = self.lines.keys().copied().collect();
+        for place in places {
+            self.find_leader(place);
+        }
+        let missing = self
+            .lines
+            .iter()
+            .find(|(_, line)| line.leader.is_none() && line.queue.is_waiting());
+        let Some(place) = missing.map(|(place, _)| *place) else {
+            self.complaint = None;
+            return;
+        };
+        let now = Instant::now();
+        let since = *self
+            .complaint
+            .get_or_insert(now + Duration::from_secs(2) - COMPLAINT_EVERY);
+        if now.duration_since(since) >= COMPLAINT_EVERY {
+            self.complaint = Some(now);
+            warn!(partition = %self.partition(place), "records wait for a partition that has no leader");
+        }
+    }
+
+    pub(super) fn partition(&self, place: Place) -> TopicPartition {
+        let topic = usize::try_from(place.topic)
+            .ok()
+            .and_then(|index| self.topics.get(index));
+        let topic = topic.expect("a topic is announced before its first batch");
+        TopicPartition {
+            topic: topic.clone(),
+            partition: place.partition,
+        }
+    }
+}
