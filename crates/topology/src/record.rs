@@ -1,9 +1,46 @@
 //! Records as user code sees them, and the types that may be in one.
 
+use std::sync::Arc;
+
 use kstreams_wire::Headers;
 
+use crate::serde::{DefaultSerde, Serde};
+
 /// A type that may be a key or a value. `Option<T>` is never `Data`: it is how a type says that it may be absent.
-pub trait Data: Clone + Send + 'static {}
+///
+/// ```
+/// use std::sync::Arc;
+/// use kstreams_topology::{Data, Serde, SerdeError};
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Celsius(f32);
+///
+/// impl Data for Celsius {
+///     fn serde() -> Option<Arc<dyn Serde<Self>>> {
+///         Some(Arc::new(CelsiusSerde))
+///     }
+/// }
+///
+/// struct CelsiusSerde;
+///
+/// impl Serde<Celsius> for CelsiusSerde {
+///     fn serialize(&self, _: &str, value: &Celsius, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+///         out.extend_from_slice(value.0.to_string().as_bytes());
+///         Ok(())
+///     }
+///
+///     fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Celsius, SerdeError> {
+///         let text = String::from_utf8_lossy(bytes);
+///         text.parse().map(Celsius).map_err(|error| SerdeError::caused_by(format!("{text:?} to degrees"), error))
+///     }
+/// }
+/// ```
+pub trait Data: Clone + Send + 'static {
+    /// The serde that values of this type take where no other is given. Types that never leave the process need none.
+    fn serde() -> Option<Arc<dyn Serde<Self>>> {
+        None
+    }
+}
 
 /// A key or value type of a stream: `T`, or `Option<T>` where nulls may come.
 pub trait Nullable: Clone + Send + 'static {
@@ -53,26 +90,32 @@ impl<T: Data> Nullable for Option<T> {
 }
 
 macro_rules! data {
-    ($($t:ty),* $(,)?) => { $(impl Data for $t {})* };
+    ($($t:ty),* $(,)?) => { $(impl Data for $t {
+        fn serde() -> Option<Arc<dyn Serde<Self>>> {
+            Some(Arc::new(<$t as DefaultSerde>::Serde::default()))
+        }
+    })* };
 }
 
 data!(
     String,
     bytes::Bytes,
     Vec<u8>,
-    i8,
     i16,
     i32,
     i64,
-    u8,
-    u16,
-    u32,
-    u64,
     f32,
     f64,
     bool,
-    ()
+    (),
+    crate::serde::Uuid
 );
+
+macro_rules! data_without_serde {
+    ($($t:ty),* $(,)?) => { $(impl Data for $t {})* };
+}
+
+data_without_serde!(i8, u8, u16, u32, u64, usize);
 
 impl<A: Data, B: Data> Data for (A, B) {}
 impl<T: Data> Data for Vec<Option<T>> {}

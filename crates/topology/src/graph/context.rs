@@ -77,6 +77,15 @@ impl NodeContext<'_> {
         result
     }
 
+    /// Hands the record to the child at this place, in the order in which they were attached.
+    pub fn forward_to_nth<K: 'static, V: 'static>(&mut self, place: usize, record: Record<K, V>) -> Result<()> {
+        let child = self.parts.child(self.node, place);
+        let entered = self.enter(&record);
+        let result = self.deliver(child, Input::new(&mut Some(record)));
+        self.leave(entered);
+        result
+    }
+
     /// Forwards as if `context` were the record being processed: for records that waited in a cache or buffer.
     pub fn forward_as<K, V>(&mut self, context: RecordContext, record: Record<K, V>) -> Result<()>
     where

@@ -19,7 +19,9 @@ mod timestamped;
 pub use entries::Entries;
 pub use front::KeyValueFront;
 pub use key_value::{KeyValueStore, KeyValueView};
-pub use timestamped::{TimestampedEntries, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp};
+pub use timestamped::{
+    FlushedRow, TimestampedEntries, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp,
+};
 
 /// A kind of store, at the type level: what its views look like.
 pub trait StoreKind: 'static {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use kstreams_store::{KeyRange, Order, State, Write};
+use kstreams_store::{KeyRange, Order, RecordContext, State, Write};
 
 use super::front::Codec;
 use super::key_value::key_range;
@@ -46,6 +46,19 @@ pub struct TimestampedKeyValueView<'a, K, V> {
     write: Write<'a>,
 }
 
+/// A change that left the record cache.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlushedRow<K, V> {
+    /// The key.
+    pub key: K,
+    /// The value now; `None` is a deletion.
+    pub new: Option<ValueAndTimestamp<V>>,
+    /// The value before, where it was asked for.
+    pub old: Option<ValueAndTimestamp<V>>,
+    /// The record that made the change last.
+    pub context: RecordContext,
+}
+
 /// The entries of a range of a timestamped store.
 pub type TimestampedEntries<'a, K, V> = Entries<'a, K, V, ValueAndTimestamp<V>>;
 
@@ -75,6 +88,15 @@ impl<K: Data, V: Data> TimestampedKeyValueView<'_, K, V> {
         Ok(self.state.put(&mut self.write, key_bytes, Some(value_bytes))?)
     }
 
+    /// Sets the value of `key` or, with `None`, deletes it, without looking at the value it had.
+    pub fn set(&mut self, key: &K, value: Option<&V>, timestamp: i64) -> Result<()> {
+        self.front.encode_key(key)?;
+        match value {
+            Some(value) => self.put_encoded(value, timestamp),
+            None => Ok(self.state.put(&mut self.write, &self.front.key_bytes, None)?),
+        }
+    }
+
     /// Deletes `key`; the value it had.
     pub fn delete(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>> {
         let before = self.get(key)?;
@@ -98,6 +120,20 @@ impl<K: Data, V: Data> TimestampedKeyValueView<'_, K, V> {
     {
         let mut entries = entries.into_iter();
         entries.try_for_each(|(key, entry)| self.put(key, &entry.value, entry.timestamp))
+    }
+
+    /// The next of the changes that left the record cache. Only cached stores have any.
+    pub fn next_flushed(&mut self) -> Result<Option<FlushedRow<K, V>>> {
+        let Some(flushed) = self.state.next_flushed() else {
+            return Ok(None);
+        };
+        let codec = &self.front.codec;
+        Ok(Some(FlushedRow {
+            key: codec.decode_key(flushed.key)?,
+            new: flushed.new.map(|bytes| read(codec, bytes)).transpose()?,
+            old: flushed.old.map(|bytes| read(codec, bytes)).transpose()?,
+            context: flushed.context.clone(),
+        }))
     }
 
     /// The entries from `from` to `to`, both inclusive, smallest key first; `None` leaves that end open.
