@@ -1,0 +1,65 @@
+//! Folding the values of each key into something else.
+
+use std::marker::PhantomData;
+
+use kstreams_topology::{BoxError, Data, Nullable};
+
+use super::{Aggregator, Applied, Old, Prefixes};
+use crate::outcome::Outcome;
+use crate::stream::KGroupedStream;
+use crate::table::KTable;
+
+impl<K: Data, V: Nullable> KGroupedStream<K, V> {
+    /// Folds the values of each key: `init` makes the aggregate of a new key, `fold` gets key, value and the aggregate so
+    /// far. It returns the new aggregate; `None` deletes it, and the next record begins afresh. Records without a value
+    /// are dropped.
+    pub fn aggregate<A, N, R, M>(
+        &self,
+        init: impl Fn() -> A + Send + Sync + 'static,
+        fold: impl Fn(&K, V::Inner, A) -> R + Send + Sync + 'static,
+    ) -> KTable<K, A>
+    where
+        A: Data,
+        N: Nullable<Inner = A>,
+        R: Outcome<N, M>,
+    {
+        let fold = move |key: &K, value, so_far| fold(key, value, so_far).outcome().map(N::into_option);
+        let fold = Fold {
+            init,
+            fold,
+            types: PhantomData,
+        };
+        self.aggregation(
+            Prefixes {
+                node: "KSTREAM-AGGREGATE-",
+                burns: false,
+            },
+            fold,
+        )
+    }
+}
+
+struct Fold<I, F, T> {
+    init: I,
+    fold: F,
+    types: PhantomData<fn(T)>,
+}
+
+impl<K, V, A, I, F> Aggregator<K, V, A> for Fold<I, F, (K, V::Inner, A)>
+where
+    K: 'static,
+    V: Nullable,
+    A: Data,
+    I: Fn() -> A + Send + Sync + 'static,
+    F: Fn(&K, V::Inner, A) -> Result<Option<A>, BoxError> + Send + Sync + 'static,
+{
+    fn apply(&self, key: &K, value: V::Inner, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError> {
+        // A new key's first aggregate is an old value, too: tables below see it replaced, as in Java.
+        let before = before.unwrap_or_else(&self.init);
+        let old = (old == Old::Wanted).then(|| before.clone());
+        Ok(Applied {
+            new: (self.fold)(key, value, before)?,
+            old,
+        })
+    }
+}

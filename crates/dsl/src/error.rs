@@ -1,0 +1,71 @@
+//! What can be wrong with a program, told at `build()`.
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a program could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name breaks Kafka's rules for names.
+    #[error("invalid name {name:?}: {reason}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// The rule.
+        reason: &'static str,
+    },
+    /// An option was set twice.
+    #[error("the {option} of {node} is set twice")]
+    SetTwice {
+        /// The option.
+        option: &'static str,
+        /// The node, or the operator where it has no name yet.
+        node: String,
+    },
+    /// Neither the program nor the type says how to turn these values into bytes.
+    #[error("{node} needs a serde for its {what}: {of} has none of its own, give one with `.{what}_serde(..)`")]
+    NoSerde {
+        /// The node.
+        node: String,
+        /// `key` or `value`.
+        what: &'static str,
+        /// The type.
+        of: &'static str,
+    },
+    /// Streams or tables of two builders met in one operator.
+    #[error("{node} mixes streams or tables of two builders")]
+    OtherBuilder {
+        /// The node.
+        node: String,
+    },
+    /// Two sources read some, but not all, topics in common.
+    #[error("sources {first} and {second} read topic {topic} and also other topics that they do not share")]
+    OverlappingSources {
+        /// The earlier source.
+        first: String,
+        /// The later one.
+        second: String,
+        /// A topic that both read.
+        topic: String,
+    },
+    /// Two sources read the same topics in different ways.
+    #[error("sources {first} and {second} read the same topics with different {what}")]
+    UnequalSources {
+        /// The earlier source.
+        first: String,
+        /// The later one.
+        second: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A branch was added behind the branch that takes everything else.
+    #[error("split {node} has a branch after its last one, which takes all that is left")]
+    BranchAfterLast {
+        /// The splitting node.
+        node: String,
+    },
+    /// The topology refused what the program came to.
+    #[error("could not build the topology")]
+    Topology(#[from] kstreams_topology::Error),
+}

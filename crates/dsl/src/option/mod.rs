@@ -1,0 +1,14 @@
+//! The arguments of operators that have more to say than a name and two serdes.
+
+mod consumed;
+mod materialized;
+mod produced;
+mod repartitioned;
+mod serdes;
+
+pub use consumed::Consumed;
+pub use materialized::Materialized;
+pub use produced::Produced;
+pub use repartitioned::Repartitioned;
+
+pub(crate) use serdes::{Serdes, SharedSerde, resolve};

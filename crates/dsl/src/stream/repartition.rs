@@ -1,0 +1,133 @@
+//! A stream goes through a topic, so that all records of one key come together in one partition.
+
+use std::rc::Rc;
+
+use kstreams_topology::graph::Partitioner;
+use kstreams_topology::{Nullable, Record};
+
+use super::{KStream, StreamPlan};
+use crate::error::Result;
+use crate::option::{Repartitioned, SharedSerde};
+use crate::plan::{Draft, Effect, Kind, NodeId, Repartition, RepartitionNames, Site, WriteNode, is_generated, valid};
+use crate::step::{Factory, step};
+
+impl<K: Nullable, V: Nullable> KStream<K, V> {
+    /// Sends the stream through a topic of its own. Records without a key do not come out again.
+    pub fn repartition(&self, options: impl Into<Repartitioned<K, V>>) -> Self {
+        let options = options.into();
+        let parent = self.node.clone();
+        self.derive(move |draft, child| {
+            let parent_plan = parent.planned.get("repartition")?;
+            let base = match child.name.take("repartition")?.or(options.name) {
+                Some(name) => valid(name)?,
+                None => draft.names.draw("KSTREAM-REPARTITION-"),
+            };
+            child.inherit(&parent.serdes.borrow());
+            let (key, value) = child.serdes.borrow().resolve(&base)?;
+            let topic = RepartitionTopic {
+                key,
+                value,
+                partitions: options.partitions,
+                partitioner: options.partitioner,
+            };
+            let (node, source) = repartition_node(draft, &base, Merging::Never, topic.writer())?;
+            draft.attach(parent_plan.node, node);
+            Ok(StreamPlan {
+                node,
+                name: source,
+                key_changed: false,
+            })
+        })
+    }
+}
+
+/// A repartition topic for records of these types.
+pub(crate) struct RepartitionTopic<K: Nullable, V: Nullable> {
+    pub(crate) key: SharedSerde<K::Inner>,
+    pub(crate) value: SharedSerde<V::Inner>,
+    pub(crate) partitions: Option<i32>,
+    pub(crate) partitioner: Option<Partitioner<K, V>>,
+}
+
+/// Writes a repartition topic and the nodes around it under any names.
+pub(crate) type RepartitionWriter = Rc<dyn Fn(RepartitionNames) -> WriteNode>;
+
+impl<K: Nullable, V: Nullable> RepartitionTopic<K, V> {
+    pub(crate) fn writer(self) -> RepartitionWriter {
+        Rc::new(move |names| {
+            let (key, value) = (self.key.clone(), self.value.clone());
+            let (partitions, partitioner) = (self.partitions, self.partitioner.clone());
+            Box::new(move |lowering, site| {
+                lowering.processor(&site.renamed(&names.filter), keyed_only::<K, V>(), &[])?;
+                lowering.internal_topic(&names.topic, partitions);
+                let below_filter = Site::below(&names.sink, &names.filter);
+                lowering.internal_sink(&below_filter, &names.topic, (key.clone(), value.clone()), partitioner)?;
+                lowering.internal_source::<K, V>(&names.source, &names.topic, (key, value))
+            })
+        })
+    }
+}
+
+/// Drops records without a key: their partition would be arbitrary.
+fn keyed_only<K: Nullable, V: Nullable>() -> Factory {
+    step(|cx, record: Record<K, V>| match record.key.as_option() {
+        Some(_) => cx.forward(record),
+        None => Ok(()),
+    })
+}
+
+/// Whether the optimiser may replace several repartition topics by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Merging {
+    /// It may: nobody asked for the topic itself.
+    Allowed,
+    /// The program asked for this topic.
+    Never,
+}
+
+/// Drafts a repartition topic, without parent yet; the node, and the name of its source.
+pub(crate) fn repartition_node(
+    draft: &mut Draft,
+    base: &str,
+    merging: Merging,
+    writer: RepartitionWriter,
+) -> Result<(NodeId, String)> {
+    let names = draw_names(draft, base);
+    let source = names.source.clone();
+    let kind = match merging {
+        Merging::Never => Kind::Plain,
+        Merging::Allowed => Kind::Repartition(Repartition {
+            topic: names.topic.clone(),
+            rewrite: writer.clone(),
+        }),
+    };
+    let write = writer(names);
+    let node = draft.node(&source, (kind, Effect::None), write);
+    Ok((node, source))
+}
+
+/// Draws the three names of a repartition, used or not, as Java does.
+pub(crate) fn draw_names(draft: &mut Draft, base: &str) -> RepartitionNames {
+    let sink = draft.names.draw("KSTREAM-SINK-");
+    let filter = draft.names.draw("KSTREAM-FILTER-");
+    let source = draft.names.draw("KSTREAM-SOURCE-");
+    let topic = if base.ends_with("-repartition") {
+        base.to_owned()
+    } else {
+        format!("{base}-repartition")
+    };
+    if is_generated(base) {
+        return RepartitionNames {
+            topic,
+            filter,
+            sink,
+            source,
+        };
+    }
+    RepartitionNames {
+        filter: format!("{topic}-filter"),
+        sink: format!("{topic}-sink"),
+        source: format!("{topic}-source"),
+        topic,
+    }
+}

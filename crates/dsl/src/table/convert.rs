@@ -1,0 +1,112 @@
+//! Tables out of streams, and streams out of tables.
+
+use kstreams_topology::graph::Input;
+use kstreams_topology::{Change, Data, Nullable, Record};
+
+use super::source::{SourceTable, lower_source_table};
+use super::{KTable, TablePlan};
+use crate::option::Serdes;
+use crate::plan::{Effect, Kind};
+use crate::step::step;
+use crate::stream::{KStream, Merging, RepartitionTopic, StreamPlan, repartition_node, stream_of};
+
+impl<K: Data, V: Data> KTable<K, V> {
+    /// The table's changes as a stream. Deletions are records without a value; [`KStream::drop_nulls`] leaves them out.
+    pub fn to_stream(&self) -> KStream<K, Option<V>> {
+        const PREFIX: &str = "KTABLE-TOSTREAM-";
+        let run = step(|cx, record: Record<K, Change<V>>| {
+            let Record {
+                key,
+                value,
+                timestamp,
+                headers,
+            } = record;
+            cx.forward(Record {
+                key,
+                value: value.new,
+                timestamp,
+                headers,
+            })
+        });
+        let parent = self.node.clone();
+        stream_of(&self.plan, move |draft, stream| {
+            let above = parent.planned.get(PREFIX)?;
+            let name = draft.names.or_draw(stream.name.take(PREFIX)?, PREFIX)?;
+            let serdes = parent.serdes.borrow();
+            stream.inherit(&Serdes {
+                key: serdes.key.clone(),
+                value: serdes.value.clone(),
+            });
+            let node = draft.processor(&name, Effect::None, run);
+            draft.attach(above.node, node);
+            Ok(StreamPlan {
+                node,
+                name,
+                key_changed: false,
+            })
+        })
+    }
+}
+
+impl<K: Nullable, V: Nullable> KStream<K, V> {
+    /// The stream as a table: each record sets the row of its key, a record without a value deletes it. Records without a
+    /// key are dropped. If an operator above changed the keys, the stream goes through a repartition topic first.
+    pub fn to_table(&self) -> KTable<K::Inner, V::Inner> {
+        const PREFIX: &str = "KSTREAM-TOTABLE-";
+        let parent = self.node.clone();
+        KTable::record(&self.plan, move |draft, table| {
+            let above = parent.planned.get(PREFIX)?.clone();
+            let name = draft.names.or_draw(table.name.take(PREFIX)?, PREFIX)?;
+            let given = table.materialized.take(&name)?.unwrap_or_default();
+            let source = SourceTable::new(given.name.is_some());
+            let store_name = draft.names.store(given.name.clone(), PREFIX)?;
+            let serdes = parent.serdes.borrow();
+            let options = table.settle(
+                given,
+                &Serdes {
+                    key: serdes.key.clone(),
+                    value: serdes.value.clone(),
+                },
+            );
+            let mut under = above.node;
+            if above.key_changed {
+                let (key, value) = table.serdes.borrow().resolve(&name)?;
+                let topic = RepartitionTopic::<K, V> {
+                    key,
+                    value,
+                    partitions: None,
+                    partitioner: None,
+                };
+                let (repartition, _) = repartition_node(draft, &name, Merging::Allowed, topic.writer())?;
+                draft.attach(above.node, repartition);
+                under = repartition;
+            }
+            let lowered = source.clone();
+            let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
+                lower_source_table(lowering, site, &lowered, (take_row::<K, V>, options, store_name))
+            });
+            draft.attach(under, node);
+            Ok(TablePlan {
+                node,
+                name,
+                old_values: source,
+            })
+        })
+    }
+}
+
+/// A stream's record as a row.
+pub(crate) fn take_row<K: Nullable, V: Nullable>(input: Input<'_>) -> Record<Option<K::Inner>, Option<V::Inner>> {
+    let Record {
+        key,
+        value,
+        timestamp,
+        headers,
+    } = input.take::<K, V>();
+    Record {
+        key: key.into_option(),
+        value: value.into_option(),
+        timestamp,
+        headers,
+    }
+}

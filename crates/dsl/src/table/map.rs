@@ -1,0 +1,26 @@
+//! Tables with other values: map_values.
+
+use std::sync::Arc;
+
+use kstreams_topology::{Data, Nullable};
+
+use super::KTable;
+use super::mapped::{Absence, Operator};
+use crate::option::Serdes;
+use crate::outcome::Outcome;
+
+impl<K: Data, V: Data> KTable<K, V> {
+    /// The same rows with other values; `None` deletes a row.
+    pub fn map_values<N, R, M>(&self, map: impl Fn(&K, V) -> R + Send + Sync + 'static) -> KTable<K, N::Inner>
+    where
+        N: Nullable,
+        R: Outcome<N, M>,
+    {
+        self.mapped(Operator {
+            prefix: "KTABLE-MAPVALUES-",
+            compute: Arc::new(move |key, value: V| map(key, value).outcome().map(N::into_option)),
+            inherit: Serdes::with_keys_of,
+            absence: Absence::Forwarded,
+        })
+    }
+}
