@@ -251,10 +251,7 @@ impl ActiveTask {
 
     #[inline]
     fn process_next(&mut self, output: &mut dyn Output) -> Result<bool> {
-        while let Some(at) = self.inbox.wants_look() {
-            self.look(at, output)?;
-        }
-        let Some(at) = self.inbox.choose() else {
+        let Some(at) = self.choose(output)? else {
             return Ok(false);
         };
         let (input, next) = self.inbox.take(at)?;
@@ -263,6 +260,15 @@ impl ActiveTask {
             Next::Held { offset } => self.graph.process_held(input, offset, output)?,
         }
         Ok(true)
+    }
+
+    /// The queue to take from. Heads whose timestamp is in their value are decoded for that.
+    #[inline]
+    fn choose(&mut self, output: &mut dyn Output) -> Result<Option<usize>> {
+        while let Some(at) = self.inbox.settle() {
+            self.look(at, output)?;
+        }
+        Ok(self.inbox.choose())
     }
 
     /// Has the source decode the record at the head of a queue, to know its timestamp.

@@ -10,6 +10,7 @@ use kstreams_wire::TopicPartition;
 use kstreams_wire::batch::{RawRecord, Records};
 
 use crate::error::{Error, Result};
+use crate::order::Order;
 
 /// How a task buffers and waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,13 @@ pub enum Admission {
 pub(crate) struct Queue {
     pub(crate) partition: TopicPartition,
     pub(crate) input: InputId,
-    /// Whether records have to be decoded before their turn, see [`Head::Held`].
+    /// Whether records have to be decoded before their turn.
     looks_ahead: bool,
     current: Option<Records>,
     later: VecDeque<Records>,
     records: usize,
-    head: Head,
+    /// The offset of the first record, if it is decoded and waits in its source.
+    held: Option<i64>,
     /// The offset behind the last record taken, or where the partition was found.
     position: Option<i64>,
     /// The offset behind everything that was fetched.
@@ -61,17 +63,6 @@ pub(crate) struct Queue {
     paused: bool,
 }
 
-/// What is known about the record at the front of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Head {
-    /// Nothing yet.
-    Unknown,
-    /// Its timestamp.
-    At(i64),
-    /// It is decoded and waits in its source.
-    Held { timestamp: i64, offset: i64 },
-}
-
 /// What comes next out of the inbox.
 pub(crate) enum Next<'a> {
     /// A record, as fetched.
@@ -81,11 +72,15 @@ pub(crate) enum Next<'a> {
 }
 
 pub(crate) struct Inbox {
-    /// Sorted by topic and partition, so that ties of timestamps are broken in that order.
+    /// Sorted by topic and partition.
     queues: Vec<Queue>,
     config: TaskConfig,
+    /// How many queues hold records.
     filled: usize,
-    looks_ahead: bool,
+    /// The filled queues whose first record's timestamp is known.
+    order: Order,
+    /// The other filled queues.
+    unordered: VecDeque<usize>,
 }
 
 const QUEUE: &str = "queues are numbered by the inbox, and none is removed";
@@ -93,7 +88,6 @@ const QUEUE: &str = "queues are numbered by the inbox, and none is removed";
 impl Inbox {
     pub(crate) fn new(mut inputs: Vec<(TopicPartition, InputId, bool)>, config: TaskConfig) -> Self {
         inputs.sort_by(|a, b| a.0.cmp(&b.0));
-        let looks_ahead = inputs.iter().any(|(_, _, looks_ahead)| *looks_ahead);
         let queues = inputs.into_iter().map(|(partition, input, looks_ahead)| Queue {
             partition,
             input,
@@ -101,7 +95,7 @@ impl Inbox {
             current: None,
             later: VecDeque::new(),
             records: 0,
-            head: Head::Unknown,
+            held: None,
             position: None,
             next_offset: None,
             committed: None,
@@ -113,7 +107,8 @@ impl Inbox {
             queues: queues.collect(),
             config,
             filled: 0,
-            looks_ahead,
+            order: Order::default(),
+            unordered: VecDeque::new(),
         }
     }
 
@@ -122,8 +117,13 @@ impl Inbox {
     }
 
     pub(crate) fn queue_mut(&mut self, partition: &TopicPartition) -> Result<&mut Queue> {
-        let queue = self.queues.iter_mut().find(|queue| queue.partition == *partition);
-        queue.ok_or_else(|| Error::UnknownInput {
+        let at = self.position(partition)?;
+        Ok(self.queues.get_mut(at).expect(QUEUE))
+    }
+
+    fn position(&self, partition: &TopicPartition) -> Result<usize> {
+        let at = self.queues.iter().position(|queue| queue.partition == *partition);
+        at.ok_or_else(|| Error::UnknownInput {
             partition: partition.clone(),
         })
     }
@@ -140,7 +140,8 @@ impl Inbox {
         next_offset: i64,
     ) -> Result<Admission> {
         let limit = self.config.buffered_records_max;
-        let queue = self.queue_mut(partition)?;
+        let at = self.position(partition)?;
+        let queue = self.queues.get_mut(at).expect(QUEUE);
         let was_empty = queue.records == 0;
         for batch in batches {
             queue.records += batch.remaining() as usize;
@@ -148,12 +149,13 @@ impl Inbox {
         }
         queue.next_offset = Some(next_offset);
         let fills = was_empty && queue.records > 0;
-        if fills {
-            queue.idle_since = None;
-        }
         queue.paused |= queue.records > limit;
         let admission = if queue.paused { Admission::Full } else { Admission::Open };
-        self.filled += usize::from(fills);
+        if fills {
+            queue.idle_since = None;
+            self.filled += 1;
+            self.unordered.push_back(at);
+        }
         Ok(admission)
     }
 
@@ -199,35 +201,30 @@ impl Inbox {
         ready
     }
 
-    /// The queue whose record is next: the first filled one, if it is the only one, else that with the smallest timestamp
-    /// at its head. `None` if none is filled. Queues that look ahead have their heads held already.
+    /// Puts the filled queues in order. Stops at one whose head has to be looked at first.
     #[inline]
-    pub(crate) fn choose(&mut self) -> Option<usize> {
-        if self.filled == 1 {
-            return self.queues.iter().position(|queue| queue.records > 0);
-        }
-        let mut chosen = None;
-        let mut earliest = i64::MAX;
-        for (at, queue) in self.queues.iter_mut().enumerate() {
-            if queue.records == 0 {
-                continue;
+    pub(crate) fn settle(&mut self) -> Option<usize> {
+        while let Some(at) = self.unordered.front().copied() {
+            let queue = self.queues.get_mut(at).expect(QUEUE);
+            if queue.looks_ahead {
+                return Some(at);
+            }
+            if self.filled == 1 {
+                return None;
             }
             let timestamp = queue.head_timestamp();
-            if chosen.is_none() || timestamp < earliest {
-                (chosen, earliest) = (Some(at), timestamp);
-            }
+            self.unordered.pop_front();
+            self.order.push(timestamp, at);
         }
-        chosen
+        None
     }
 
-    /// A queue whose head has to be looked at before a choice can be made.
+    /// The queue whose record is next: the only filled one, or that with the smallest timestamp at its head. `None` if none
+    /// is filled. Call it when all [are settled](Self::settle).
     #[inline]
-    pub(crate) fn wants_look(&self) -> Option<usize> {
-        if !self.looks_ahead {
-            return None;
-        }
-        let wants = |queue: &Queue| queue.looks_ahead && queue.records > 0 && queue.head == Head::Unknown;
-        self.queues.iter().position(wants)
+    pub(crate) fn choose(&mut self) -> Option<usize> {
+        // A queue that is alone is not put in order.
+        self.unordered.pop_front().or_else(|| self.order.pop())
     }
 
     /// The raw record at the head of a queue, to be looked at. It leaves the queue: say with [`held`](Self::held) or
@@ -240,7 +237,9 @@ impl Inbox {
 
     /// The record looked at is held by its source until it is taken.
     pub(crate) fn held(&mut self, at: usize, timestamp: i64, offset: i64) {
-        self.queues.get_mut(at).expect(QUEUE).head = Head::Held { timestamp, offset };
+        self.queues.get_mut(at).expect(QUEUE).held = Some(offset);
+        self.unordered.pop_front();
+        self.order.push(timestamp, at);
     }
 
     /// The record looked at is gone.
@@ -248,18 +247,24 @@ impl Inbox {
         let queue = self.queues.get_mut(at).expect(QUEUE);
         queue.position = Some(offset + 1);
         queue.records -= 1;
-        self.filled -= usize::from(queue.records == 0);
+        if queue.records == 0 {
+            self.filled -= 1;
+            self.unordered.pop_front();
+        }
     }
 
-    /// Takes the next record of a filled queue.
+    /// Takes the first record of a chosen queue.
     #[inline]
     pub(crate) fn take(&mut self, at: usize) -> Result<(InputId, Next<'_>)> {
         let queue = self.queues.get_mut(at).expect(QUEUE);
         queue.records -= 1;
-        self.filled -= usize::from(queue.records == 0);
-        let head = std::mem::replace(&mut queue.head, Head::Unknown);
+        if queue.records == 0 {
+            self.filled -= 1;
+        } else {
+            self.unordered.push_back(at);
+        }
         let input = queue.input;
-        if let Head::Held { offset, .. } = head {
+        if let Some(offset) = queue.held.take() {
             queue.position = Some(offset + 1);
             return Ok((input, Next::Held { offset }));
         }
@@ -275,7 +280,7 @@ impl Inbox {
             queue.current = None;
             queue.later.clear();
             queue.records = 0;
-            queue.head = Head::Unknown;
+            queue.held = None;
             queue.position = None;
             queue.next_offset = None;
             queue.idle_since = None;
@@ -283,6 +288,8 @@ impl Inbox {
             queue.paused = false;
         }
         self.filled = 0;
+        self.order.clear();
+        self.unordered.clear();
     }
 
     /// Remembers that the positions are committed.
@@ -317,18 +324,11 @@ impl Queue {
         self.lag = lag;
     }
 
+    /// A record that cannot be parsed goes first: taking it reports it.
     fn head_timestamp(&mut self) -> i64 {
-        match self.head {
-            Head::At(timestamp) | Head::Held { timestamp, .. } => timestamp,
-            Head::Unknown => {
-                skip_empty(&mut self.current, &mut self.later);
-                // A record that cannot be parsed goes first: taking it reports it.
-                let timestamp = self.current.as_ref().and_then(Records::peek_timestamp);
-                let timestamp = timestamp.unwrap_or(i64::MIN);
-                self.head = Head::At(timestamp);
-                timestamp
-            }
-        }
+        skip_empty(&mut self.current, &mut self.later);
+        let timestamp = self.current.as_ref().and_then(Records::peek_timestamp);
+        timestamp.unwrap_or(i64::MIN)
     }
 
     fn raw(&mut self) -> Result<RawRecord<'_>> {
