@@ -40,7 +40,7 @@ impl Client {
 
     /// Questions about topics, offsets and groups, and changes to them.
     pub fn admin(&self) -> Admin {
-        Admin::new(self.cluster.clone())
+        Admin::new(self.clone())
     }
 
     /// The async side: requests to brokers.

@@ -28,6 +28,7 @@ pub use groups::{DescribedMember, GroupDescription, GroupListing};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
+use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 
@@ -39,23 +40,22 @@ pub type Outcomes<K, T> = BTreeMap<K, Result<T>>;
 /// of the item concerned; an error of the whole call means that nobody could be asked.
 #[derive(Clone, Debug)]
 pub struct Admin {
+    /// Keeps the I/O thread.
+    client: Client,
     cluster: Cluster,
     limit: Duration,
 }
 
 impl Admin {
-    /// An admin of this cluster. Its calls must not be made on the I/O thread.
-    pub fn new(cluster: Cluster) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
+        let cluster = client.cluster().clone();
         let limit = cluster.config().api_timeout;
-        Self { cluster, limit }
+        Self { client, cluster, limit }
     }
 
     /// The same with another time limit for each call.
     pub fn within(&self, limit: Duration) -> Self {
-        Self {
-            cluster: self.cluster.clone(),
-            limit,
-        }
+        Self { limit, ..self.clone() }
     }
 
     /// How long a broker may work on a request: it must answer before the connection is given up.
@@ -71,7 +71,7 @@ impl Admin {
     ) -> Result<T> {
         // Rounds keep the limit themselves, because they know what stood in the way: they get a moment to say so.
         let limit = self.limit + Duration::from_millis(500);
-        self.cluster.io().run(what, limit, future)
+        self.client.io().run(what, limit, future)
     }
 }
 

@@ -17,7 +17,8 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::network::Instant;
 
-/// A member of a group, driven on the I/O thread. Dropping it leaves the group without waiting for that.
+/// A member of a group, driven on the I/O thread. Dropping it leaves the group in the background, if the client lives on
+/// for so long.
 #[derive(Debug)]
 pub struct Member {
     cluster: Cluster,

@@ -1,0 +1,71 @@
+//! The client and a broker: the same promises on the embedded broker and, where one is at hand, on a real Kafka.
+
+mod admin;
+mod member;
+mod membership;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use kstreams_broker::{Broker, BrokerConfig};
+use kstreams_client::{Client, ClientConfig};
+use kstreams_tests::kafka;
+
+/// Long enough for anything that is going to happen at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test on the embedded broker and, if the tests are asked to use one, on a real Kafka; or instead of both on
+/// whatever runs at `KSTREAMS_TEST_BOOTSTRAP`.
+fn on_each_broker(test: &str, body: impl Fn(&World)) {
+    if let Ok(bootstrap) = std::env::var("KSTREAMS_TEST_BOOTSTRAP") {
+        return body(&World::new(bootstrap, test));
+    }
+    let embedded = Broker::start(BrokerConfig::default()).expect("the embedded broker starts");
+    body(&World::new(embedded.bootstrap_servers(), test));
+    embedded.stop().expect("the embedded broker stops");
+    if let Some(real) = kafka::real(test) {
+        body(&World::new(real.bootstrap(), test));
+    }
+}
+
+/// A broker, and names that no other run of a test uses.
+struct World {
+    bootstrap: String,
+    prefix: String,
+}
+
+impl World {
+    fn new(bootstrap: String, test: &str) -> Self {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        // A second test finds it set up.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("{test}-{}-{run}", std::process::id());
+        Self { bootstrap, prefix }
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    fn client(&self) -> Client {
+        let properties = BTreeMap::from([
+            ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
+            ("client.id".to_owned(), "test".to_owned()),
+        ]);
+        Client::start(ClientConfig::from_properties(&properties).expect("a good configuration")).expect("a client")
+    }
+}
+
+/// Waits until it is so.
+fn eventually(is_so: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "waited in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
