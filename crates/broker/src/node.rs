@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout_at;
 use tracing::{debug, error};
+use uuid::Uuid;
 
 use crate::config::BrokerConfig;
 use crate::coordinate::groups::Groups;
@@ -14,6 +15,7 @@ use crate::coordinate::offsets::Offsets;
 use crate::coordinate::sessions::Sessions;
 use crate::data::{DataDirectory, Identity};
 use crate::error::{Error, Result};
+use crate::log::Cleaning;
 use crate::settings::Settings;
 use crate::topics::{Ground, NewTopic, Topic, Topics};
 
@@ -92,6 +94,40 @@ impl Node {
             due.tick().await;
             self.topics.borrow().iter().for_each(retain);
         }
+    }
+
+    /// Compacts what is worth it, for ever. The work is done on another thread.
+    pub(crate) async fn keep_compacted(self: Rc<Self>) {
+        let mut due = tokio::time::interval(self.config.compaction_interval);
+        loop {
+            due.tick().await;
+            for (topic, partition, cleaning) in self.cleanable() {
+                let cleaned = match tokio::task::spawn_blocking(|| cleaning.run()).await {
+                    Ok(cleaned) => cleaned,
+                    Err(error) => Err(std::io::Error::other(error)),
+                };
+                let topics = self.topics.borrow();
+                let log = topics.find_id(topic).and_then(|topic| topic.log(partition));
+                let installed = cleaned.and_then(|cleaned| log.map_or(Ok(()), |mut log| log.install(cleaned)));
+                match installed {
+                    Ok(()) => debug!(%topic, partition, "partition compacted"),
+                    Err(error) => error!(%topic, partition, %error, "compaction failed"),
+                }
+            }
+        }
+    }
+
+    fn cleanable(&self) -> Vec<(Uuid, i32, Cleaning)> {
+        let mut found = Vec::new();
+        for topic in self.topics.borrow().iter() {
+            for (partition, mut log) in (0..).zip(topic.logs()) {
+                match log.cleanable(wall_clock_ms()) {
+                    Ok(cleaning) => found.extend(cleaning.map(|cleaning| (topic.id, partition, cleaning))),
+                    Err(error) => error!(topic = %topic.name, partition, %error, "compaction failed"),
+                }
+            }
+        }
+        found
     }
 
     /// Brings everything to the disk.

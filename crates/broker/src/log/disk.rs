@@ -12,12 +12,10 @@ use tracing::{info, warn};
 
 use super::PartitionLog;
 use super::index::Index;
-use super::segment::{Segment, file_name};
+use super::segment::{Segment, UNFINISHED, file_name};
 
 /// Holds the first readable offset, where that is not the start of a file.
 const START_FILE: &str = "log-start-offset";
-/// Ends the name of a segment that compaction has not finished.
-pub(super) const UNFINISHED: &str = "cleaned";
 
 impl PartitionLog {
     /// Reads what the directory holds. A torn end of the last segment is cut off.

@@ -1,11 +1,16 @@
 //! One partition's log: client batches in order, stored as they came.
 
+mod assemble;
+mod cleaning;
+mod compaction;
 mod disk;
 mod index;
 mod lookup;
 mod producers;
 mod retention;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,6 +22,7 @@ use kafka_protocol::ResponseError;
 use kstreams_wire::batch::{self, Batch, BatchHeader};
 use tokio::sync::Notify;
 
+pub(crate) use cleaning::Cleaning;
 pub(crate) use index::Limit;
 pub(crate) use lookup::Found;
 use producers::{Producers, Verdict};
@@ -87,6 +93,8 @@ impl PartitionLog {
                 append_time: self.append_time(written.max_timestamp),
             });
         }
+        let batch = assemble::recompress(batch, &self.settings.compression)
+            .map_err(|error| Refusal::new(ResponseError::CorruptMessage, error.to_string()))?;
         let mut header = *batch.header();
         header.base_offset = self.end;
         header.leader_epoch = self.place.epoch;
@@ -252,11 +260,6 @@ impl PartitionLog {
     /// The leader epoch.
     pub(crate) fn epoch(&self) -> i32 {
         self.place.epoch
-    }
-
-    /// The topic's configs.
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Takes the topic's altered configs.

@@ -1,6 +1,6 @@
 //! What idempotent producers have written last: finds duplicates and gaps.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use kafka_protocol::ResponseError;
 use kstreams_wire::batch::BatchHeader;
@@ -101,13 +101,10 @@ impl Producers {
         });
     }
 
-    /// Whether this batch is the latest of its producer: compaction keeps its header, so that a restart still knows.
-    pub(crate) fn is_latest(&self, header: &BatchHeader) -> bool {
-        let latest = self
-            .by_id
-            .get(&header.producer_id)
-            .and_then(|producer| producer.batches.back());
-        latest.is_some_and(|written| written.base_offset == header.base_offset)
+    /// Where the latest batch of each producer is: compaction keeps its header, so that a restart still knows.
+    pub(crate) fn latest_offsets(&self) -> HashSet<i64> {
+        let latest = self.by_id.values().filter_map(|producer| producer.batches.back());
+        latest.map(|written| written.base_offset).collect()
     }
 
     /// Forgets who has written nothing since `before_ms`.

@@ -15,6 +15,9 @@ use super::index::{Index, Limit};
 const BLOCK_BYTES_MIN: usize = 4 * 1024;
 const BLOCK_BYTES_MAX: usize = 256 * 1024;
 
+/// Ends the name of a segment that compaction has not finished.
+pub(super) const UNFINISHED: &str = "cleaned";
+
 /// Consecutive batches of one partition.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -51,9 +54,10 @@ impl Segment {
             },
             Some(directory) => {
                 let path = directory.join(file_name(base_offset));
-                let mut options = OpenOptions::new();
-                let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
-                Body::File { file, path }
+                Body::File {
+                    file: open_new(&path)?,
+                    path,
+                }
             }
         };
         Ok(Self {
@@ -63,6 +67,19 @@ impl Segment {
             created_ms: now_ms,
             appended_ms: now_ms,
         })
+    }
+
+    /// A segment that compaction makes. In a directory its file has another name until it is whole.
+    pub(crate) fn unfinished(directory: Option<&Path>, base_offset: i64, now_ms: i64) -> io::Result<Self> {
+        let mut segment = Self::create(None, base_offset, now_ms)?;
+        if let Some(directory) = directory {
+            let path = directory.join(file_name(base_offset)).with_extension(UNFINISHED);
+            segment.body = Body::File {
+                file: open_new(&path)?,
+                path,
+            };
+        }
+        Ok(segment)
     }
 
     /// A segment whose file was read before.
@@ -134,6 +151,22 @@ impl Segment {
         }
     }
 
+    /// Its batches, for a reader on another thread.
+    pub(crate) fn source(&self) -> io::Result<Source> {
+        let body = match &self.body {
+            Body::Memory { batches, .. } => SourceBody::Memory(batches.iter().cloned().collect()),
+            Body::File { file, .. } => {
+                let places = self.index.entries().iter().map(|entry| (entry.position, entry.bytes));
+                SourceBody::File(file.try_clone()?, places.collect())
+            }
+        };
+        Ok(Source {
+            base_offset: self.base_offset,
+            appended_ms: self.appended_ms,
+            body,
+        })
+    }
+
     /// The offset with which it starts; its first batch may be later.
     pub(crate) fn base_offset(&self) -> i64 {
         self.base_offset
@@ -183,6 +216,48 @@ impl Segment {
             Body::File { path, .. } => fs::remove_file(path),
         }
     }
+}
+
+/// The batches of a segment as they were when somebody asked.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) base_offset: i64,
+    pub(crate) appended_ms: i64,
+    body: SourceBody,
+}
+
+#[derive(Debug)]
+enum SourceBody {
+    Memory(Vec<Bytes>),
+    File(File, Vec<(u64, usize)>),
+}
+
+impl Source {
+    /// The batches in order.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = io::Result<Bytes>> {
+        let (memory, file) = match &self.body {
+            SourceBody::Memory(batches) => (Some(batches), None),
+            SourceBody::File(file, places) => (None, Some((file, places))),
+        };
+        let stored = memory.into_iter().flatten().cloned().map(Ok);
+        let read = file.into_iter().flat_map(|(file, places)| {
+            places.iter().map(|(position, bytes)| {
+                let mut batch = vec![0; *bytes];
+                file.read_exact_at(&mut batch, *position)?;
+                Ok(batch.into())
+            })
+        });
+        stored.chain(read)
+    }
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
 }
 
 /// Kafka's file name of a segment.

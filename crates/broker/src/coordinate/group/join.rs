@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use tokio::time::Instant;
 
-use super::{Answer, Group, JoinRefused, Joined, Member, Phase, Ticket};
+use super::{Answer, Group, Joined, Member, Phase, Ticket};
 
 /// A wish to join.
 #[derive(Debug, Clone)]
