@@ -1,0 +1,8 @@
+//! What Java's own `TopologyTestDriver` showed, scenario by scenario: the names are those of the golden file.
+
+mod driver;
+mod errors;
+mod processors;
+mod punctuation;
+mod support;
+mod timestamps;
