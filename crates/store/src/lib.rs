@@ -19,6 +19,7 @@ pub mod storage;
 
 mod engine;
 mod identity;
+mod small;
 mod table;
 
 pub use context::RecordContext;

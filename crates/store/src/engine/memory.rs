@@ -2,11 +2,12 @@
 
 use crate::engine::{Batch, Cause, Cursor, Engine};
 use crate::range::{KeyRange, Order};
+use crate::small::Small;
 use crate::table::{Slot, Table};
 
 #[derive(Default)]
 pub(crate) struct MemoryEngine {
-    entries: Table<Box<[u8]>>,
+    entries: Table<Small>,
     offset: Option<i64>,
 }
 
@@ -34,12 +35,20 @@ impl Engine for MemoryEngine {
         Ok(Box::new(cursor))
     }
 
+    fn wants_order(&self) -> bool {
+        false
+    }
+
     fn write(&mut self, batch: Batch<'_>) -> Result<(), Cause> {
         for (key, value) in batch.writes {
             match (self.entries.find(key), value) {
-                (Some(slot), Some(value)) => self.overwrite(slot, value),
+                (Some(slot), Some(value)) => {
+                    if let Some(held) = self.entries.at_mut(slot) {
+                        held.set(value);
+                    }
+                }
                 (None, Some(value)) => {
-                    self.entries.insert_new(key, Box::from(value));
+                    self.entries.insert_new(key, Small::from(value));
                 }
                 (Some(slot), None) => {
                     self.entries.remove(slot);
@@ -70,20 +79,8 @@ impl Engine for MemoryEngine {
     }
 }
 
-impl MemoryEngine {
-    fn overwrite(&mut self, slot: Slot, value: &[u8]) {
-        if let Some(held) = self.entries.at_mut(slot) {
-            if held.len() == value.len() {
-                held.copy_from_slice(value);
-            } else {
-                *held = Box::from(value);
-            }
-        }
-    }
-}
-
 struct MemoryCursor<'a> {
-    entries: &'a Table<Box<[u8]>>,
+    entries: &'a Table<Small>,
     slots: Box<dyn Iterator<Item = Slot> + 'a>,
     here: Option<Slot>,
 }

@@ -27,6 +27,11 @@ pub(crate) trait Engine: Send {
     /// A cursor on the first entry of a range that is not empty. It sees the entries as they are now.
     fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause>;
 
+    /// Whether batches are to come in the order of their keys.
+    fn wants_order(&self) -> bool {
+        true
+    }
+
     /// Applies a batch: all of it or, whatever happens, nothing. Afterwards it survives the process.
     fn write(&mut self, batch: Batch<'_>) -> Result<(), Cause>;
 
@@ -40,7 +45,7 @@ pub(crate) trait Engine: Send {
     fn close(&mut self) -> Result<(), Cause>;
 }
 
-/// The writes of one commit. Each key occurs once, in ascending order.
+/// The writes of one commit. Each key occurs once.
 pub(crate) struct Batch<'a> {
     /// Keys and new values; `None` deletes.
     pub(crate) writes: &'a mut dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,

@@ -5,12 +5,13 @@ use std::mem;
 use kstreams_wire::Headers;
 
 use crate::context::RecordContext;
-use crate::engine::{Batch, Engine};
+use crate::engine::{Batch, Cause, Engine};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::layout;
 use crate::output::{Output, OutputRecord, TopicId};
 use crate::range::{KeyRange, Order};
+use crate::small::Small;
 use crate::spec::Changelog;
 use crate::state::Forward;
 use crate::state::flushed::Flushed;
@@ -28,7 +29,7 @@ pub(super) struct Below {
     changelog: Option<Changelog>,
     /// The changelog's id at the output, asked for at the first write.
     topic: Option<TopicId>,
-    buffer: Table<Option<Box<[u8]>>>,
+    buffer: Table<Option<Small>>,
     buffered_bytes: usize,
     engine: Box<dyn Engine>,
     offset: Option<i64>,
@@ -161,22 +162,23 @@ impl Below {
         if self.buffer.is_empty() && offset == self.engine.offset() {
             return Ok(());
         }
-        let mut writes: Vec<(&[u8], Option<&[u8]>)> = self
-            .buffer
-            .slots()
-            .map(|(_, key, value)| (key, value.as_deref()))
-            .collect();
-        // Sorted batches are faster for trees, and make a run repeatable.
-        writes.sort_unstable_by_key(|(key, _)| *key);
-        let batch = Batch {
-            writes: &mut writes.into_iter(),
-            offset,
-        };
-        let written = self.engine.write(batch);
+        let written = self.write_buffer(offset);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
         self.offset = offset;
         self.clear();
         Ok(())
+    }
+
+    fn write_buffer(&mut self, offset: Option<i64>) -> std::result::Result<(), Cause> {
+        let mut writes = self.buffer.slots().map(|(_, key, value)| (key, value.as_deref()));
+        if !self.engine.wants_order() {
+            let writes = &mut writes;
+            return self.engine.write(Batch { writes, offset });
+        }
+        let mut sorted: Vec<(&[u8], Option<&[u8]>)> = writes.collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        let writes = &mut sorted.into_iter();
+        self.engine.write(Batch { writes, offset })
     }
 
     /// Forgets what was not committed.
@@ -264,15 +266,15 @@ impl Below {
     fn buffer(&mut self, key: &[u8], value: Option<&[u8]>) {
         let bytes = value.map_or(0, <[u8]>::len);
         let Some(slot) = self.buffer.find(key) else {
-            self.buffer.insert_new(key, value.map(Box::from));
+            self.buffer.insert_new(key, value.map(Small::from));
             self.buffered_bytes += ENTRY_BYTES + key.len() + bytes;
             return;
         };
         let Some(held) = self.buffer.at_mut(slot) else { return };
         self.buffered_bytes = self.buffered_bytes + bytes - held.as_ref().map_or(0, |held| held.len());
         match (held, value) {
-            (Some(held), Some(value)) if held.len() == value.len() => held.copy_from_slice(value),
-            (held, value) => *held = value.map(Box::from),
+            (Some(held), Some(value)) => held.set(value),
+            (held, value) => *held = value.map(Small::from),
         }
     }
 

@@ -7,8 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kstreams_wire::{Header, Headers, TopicName};
+
 use crate::context::RecordContext;
 use crate::range::KeyRange;
+use crate::small::Small;
 use crate::state::flushed::Flushed;
 use crate::state::list::{By, Links, List};
 use crate::table::{NONE, Slot, Table};
@@ -64,73 +67,93 @@ impl CacheBudget {
 /// and partition of its record.
 const ENTRY_BYTES: usize = 3 * 8 + 1 + 8 + 8 + 4;
 
-/// One cached value.
+/// One cached value, and the record that wrote it last. It is kept small: a cache is as fast as its entries are close.
 pub(super) struct Entry {
-    value: Vec<u8>,
+    value: Small,
+    timestamp: i64,
+    offset: i64,
+    headers: Option<Box<Headers>>,
+    /// The number of the record's [`Origin`].
+    origin: u32,
     deleted: bool,
     dirty: bool,
-    used: Links,
-    written: Links,
-    context: RecordContext,
+}
+
+/// Where records come from: the same few topic partitions again and again.
+struct Origin {
+    topic: Option<TopicName>,
+    partition: i32,
+}
+
+impl Origin {
+    fn is_of(&self, context: &RecordContext) -> bool {
+        self.partition == context.partition && self.topic == context.topic
+    }
 }
 
 impl Entry {
     /// The value; `None` is a deletion that was not flushed yet.
     pub(super) fn value(&self) -> Option<&[u8]> {
-        (!self.deleted).then_some(&self.value)
+        (!self.deleted).then_some(&*self.value)
     }
 
-    fn change<'a>(&'a self, key: &'a [u8]) -> Flushed<'a> {
+    fn change<'a>(&'a self, key: &'a [u8], context: &'a RecordContext) -> Flushed<'a> {
         Flushed {
             key,
             new: self.value(),
             old: None,
-            context: &self.context,
+            context,
         }
     }
 
-    fn set(&mut self, value: Option<&[u8]>) {
-        self.value.clear();
-        self.value.extend_from_slice(value.unwrap_or_default());
+    fn set(&mut self, value: Option<&[u8]>, context: &RecordContext, origin: u32) {
+        self.value.set(value.unwrap_or_default());
         self.deleted = value.is_none();
+        (self.timestamp, self.offset, self.origin) = (context.timestamp, context.offset, origin);
+        if self.headers.is_some() || !context.headers.is_empty() {
+            self.headers = (!context.headers.is_empty()).then(|| Box::new(context.headers.clone()));
+        }
     }
+}
 
-    fn bytes(&self) -> usize {
-        let topic = self.context.topic.as_ref().map_or(0, |topic| topic.len());
-        let headers = &self.context.headers;
-        let headers = headers
-            .iter()
-            .map(|header| header.key.len() + header.value.as_ref().map_or(0, |value| value.len()));
-        self.value.len() + topic + headers.sum::<usize>()
-    }
+fn headers_bytes(headers: &Headers) -> usize {
+    let bytes = |header: &Header| header.key.len() + header.value.as_ref().map_or(0, bytes::Bytes::len);
+    headers.iter().map(bytes).sum()
+}
+
+/// An entry's neighbours in the cache's two orders.
+#[derive(Clone, Copy, Default)]
+struct Node {
+    used: Links,
+    written: Links,
 }
 
 struct Used;
 
-impl By<Entry> for Used {
-    fn links(entry: &mut Entry) -> &mut Links {
-        &mut entry.used
+impl By<Node> for Used {
+    fn links(node: &mut Node) -> &mut Links {
+        &mut node.used
     }
 }
 
 struct Written;
 
-impl By<Entry> for Written {
-    fn links(entry: &mut Entry) -> &mut Links {
-        &mut entry.written
+impl By<Node> for Written {
+    fn links(node: &mut Node) -> &mut Links {
+        &mut node.written
     }
 }
 
 /// An entry that left the cache.
 pub(super) struct Taken {
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Small,
     pub(super) entry: Entry,
     pub(super) dirty: bool,
 }
 
 impl Taken {
-    pub(super) fn change(&self) -> Flushed<'_> {
-        self.entry.change(&self.key)
+    pub(super) fn change<'a>(&'a self, context: &'a RecordContext) -> Flushed<'a> {
+        self.entry.change(&self.key, context)
     }
 }
 
@@ -139,10 +162,15 @@ pub(super) struct Cache {
     budget: CacheBudget,
     bytes: usize,
     entries: Table<Entry>,
+    /// One per slot of the entries.
+    nodes: Vec<Node>,
     /// Latest use first.
-    used: List<Entry, Used>,
+    used: List<Node, Used>,
     /// The dirty ones, earliest write first.
-    written: List<Entry, Written>,
+    written: List<Node, Written>,
+    origins: Vec<Origin>,
+    /// The context of the entry that was cleaned or taken out last.
+    context: RecordContext,
     /// The entry touched last: a put mostly follows a get of the same key.
     recent: Slot,
 }
@@ -153,8 +181,11 @@ impl Cache {
             budget: budget.clone(),
             bytes: 0,
             entries: Table::default(),
+            nodes: Vec::new(),
             used: List::default(),
             written: List::default(),
+            origins: Vec::new(),
+            context: RecordContext::none(-1),
             recent: NONE,
         }
     }
@@ -172,7 +203,7 @@ impl Cache {
             self.entries.find(key)?
         };
         self.recent = slot;
-        self.used.move_to_front(&mut self.entries, slot);
+        self.used.move_to_front(&mut self.nodes, slot);
         Some(slot)
     }
 
@@ -186,8 +217,8 @@ impl Cache {
     }
 
     /// Adds a value that was read from below.
-    pub(super) fn fill(&mut self, key: &[u8], value: &[u8]) -> Slot {
-        self.add(key, Some(value), RecordContext::none(-1))
+    pub(super) fn fill(&mut self, key: &[u8], value: &[u8]) {
+        self.add(key, Some(value), &RecordContext::none(-1));
     }
 
     /// Sets a value, which becomes dirty, the one used last and the one written last.
@@ -197,52 +228,62 @@ impl Cache {
                 self.update(slot, value, context);
                 slot
             }
-            None => self.add(key, value, context.clone()),
+            None => self.add(key, value, context),
         };
         let Some(entry) = self.entries.at_mut(slot) else { return };
         if entry.dirty {
-            self.written.move_to_back(&mut self.entries, slot);
+            self.written.move_to_back(&mut self.nodes, slot);
         } else {
             entry.dirty = true;
-            self.written.push_back(&mut self.entries, slot);
+            self.written.push_back(&mut self.nodes, slot);
         }
     }
 
     fn update(&mut self, slot: Slot, value: Option<&[u8]>, context: &RecordContext) {
+        let origin = self.origin(context);
         let Some(entry) = self.entries.at_mut(slot) else { return };
-        let before = entry.bytes();
-        entry.set(value);
-        let held = &mut entry.context;
-        // The topic hardly ever changes, and comparing is cheaper than counting references.
-        if held.topic != context.topic {
-            held.topic.clone_from(&context.topic);
-        }
-        if !(held.headers.is_empty() && context.headers.is_empty()) {
-            held.headers.clone_from(&context.headers);
-        }
-        (held.partition, held.offset, held.timestamp) = (context.partition, context.offset, context.timestamp);
-        let after = entry.bytes();
+        let before = bytes(&self.origins, entry);
+        entry.set(value, context, origin);
+        let after = bytes(&self.origins, entry);
         self.bytes = self.bytes + after - before;
         self.budget.change(before, after);
     }
 
-    fn add(&mut self, key: &[u8], value: Option<&[u8]>, context: RecordContext) -> Slot {
+    fn add(&mut self, key: &[u8], value: Option<&[u8]>, context: &RecordContext) -> Slot {
+        let origin = self.origin(context);
         let mut entry = Entry {
-            value: Vec::new(),
+            value: Small::default(),
+            timestamp: -1,
+            offset: -1,
+            headers: None,
+            origin,
             deleted: false,
             dirty: false,
-            used: Links::default(),
-            written: Links::default(),
-            context,
         };
-        entry.set(value);
-        let bytes = ENTRY_BYTES + key.len() + entry.bytes();
+        entry.set(value, context, origin);
+        let bytes = ENTRY_BYTES + key.len() + bytes(&self.origins, &entry);
         let slot = self.entries.insert_new(key, entry);
-        self.used.push_front(&mut self.entries, slot);
+        if self.nodes.len() <= slot as usize {
+            self.nodes.resize(slot as usize + 1, Node::default());
+        }
+        self.used.push_front(&mut self.nodes, slot);
         self.recent = slot;
         self.bytes += bytes;
         self.budget.change(0, bytes);
         slot
+    }
+
+    /// The number of a record's origin, a new one if need be.
+    fn origin(&mut self, context: &RecordContext) -> u32 {
+        let known = self.origins.iter().position(|origin| origin.is_of(context));
+        let number = known.unwrap_or_else(|| {
+            self.origins.push(Origin {
+                topic: context.topic.clone(),
+                partition: context.partition,
+            });
+            self.origins.len() - 1
+        });
+        u32::try_from(number).expect("a task reads fewer than 2^32 topic partitions")
     }
 
     /// Takes out the entry that was not used for longest, if the thread's stores are above their budget.
@@ -257,8 +298,10 @@ impl Cache {
     /// out.
     pub(super) fn clean_next(&mut self) -> Option<Slot> {
         let slot = self.written.front()?;
-        self.written.remove(&mut self.entries, slot);
-        self.entries.at_mut(slot)?.dirty = false;
+        self.written.remove(&mut self.nodes, slot);
+        let entry = self.entries.at_mut(slot)?;
+        entry.dirty = false;
+        recall(&mut self.context, &self.origins, entry);
         Some(slot)
     }
 
@@ -266,11 +309,12 @@ impl Cache {
     pub(super) fn take(&mut self, slot: Slot) -> Option<Taken> {
         let dirty = self.entries.at(slot)?.dirty;
         if dirty {
-            self.written.remove(&mut self.entries, slot);
+            self.written.remove(&mut self.nodes, slot);
         }
-        self.used.remove(&mut self.entries, slot);
+        self.used.remove(&mut self.nodes, slot);
         let (key, entry) = self.entries.remove(slot)?;
-        let bytes = ENTRY_BYTES + key.len() + entry.bytes();
+        recall(&mut self.context, &self.origins, &entry);
+        let bytes = ENTRY_BYTES + key.len() + bytes(&self.origins, &entry);
         self.bytes -= bytes;
         self.budget.change(bytes, 0);
         if self.recent == slot {
@@ -279,20 +323,26 @@ impl Cache {
         Some(Taken { key, entry, dirty })
     }
 
+    /// The context of the entry that was cleaned or taken out last.
+    pub(super) fn context(&self) -> &RecordContext {
+        &self.context
+    }
+
     /// The key and the entry in a slot.
     pub(super) fn entry(&self, slot: Slot) -> Option<(&[u8], &Entry)> {
         self.entries.entry(slot)
     }
 
-    /// The change that the entry in a slot stands for.
+    /// The change that the entry cleaned last stands for.
     pub(super) fn change(&self, slot: Slot) -> Option<Flushed<'_>> {
         let (key, entry) = self.entries.entry(slot)?;
-        Some(entry.change(key))
+        Some(entry.change(key, &self.context))
     }
 
     /// Drops everything, dirty or not.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.nodes.clear();
         self.used = List::default();
         self.written = List::default();
         self.budget.change(self.bytes, 0);
@@ -309,6 +359,27 @@ impl Cache {
     pub(super) fn range<'a>(&'a self, range: &KeyRange) -> impl DoubleEndedIterator<Item = Slot> + use<'a> {
         self.entries.range(range)
     }
+}
+
+/// What Kafka Streams counts of an entry, beside its key and what all entries have.
+fn bytes(origins: &[Origin], entry: &Entry) -> usize {
+    let origin = origins.get(entry.origin as usize);
+    let topic = origin
+        .and_then(|origin| origin.topic.as_ref())
+        .map_or(0, |topic| topic.len());
+    entry.value.len() + topic + entry.headers.as_deref().map_or(0, headers_bytes)
+}
+
+/// Makes `context` that of an entry.
+fn recall(context: &mut RecordContext, origins: &[Origin], entry: &Entry) {
+    if let Some(origin) = origins.get(entry.origin as usize)
+        && !origin.is_of(context)
+    {
+        context.topic.clone_from(&origin.topic);
+        context.partition = origin.partition;
+    }
+    (context.timestamp, context.offset) = (entry.timestamp, entry.offset);
+    context.headers = entry.headers.as_deref().cloned().unwrap_or_default();
 }
 
 impl Drop for Cache {

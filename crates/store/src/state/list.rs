@@ -1,10 +1,10 @@
-//! Doubly linked lists through the slots of a [`Table`]: no allocation, constant-time removal from the middle.
+//! Doubly linked lists through the slots of a table: no allocation, constant-time removal from the middle.
 
 use std::marker::PhantomData;
 
-use crate::table::{NONE, Slot, Table};
+use crate::table::{NONE, Slot};
 
-/// An entry's neighbours in a [`List`].
+/// A slot's neighbours in a [`List`].
 #[derive(Clone, Copy)]
 pub(super) struct Links {
     before: Slot,
@@ -20,19 +20,20 @@ impl Default for Links {
     }
 }
 
-/// Names one of the orders in which entries of type `E` are linked, and so which of an entry's links are meant.
-pub(super) trait By<E> {
-    fn links(entry: &mut E) -> &mut Links;
+/// Names one of the orders in which nodes of type `N` are linked, and so which of a node's links are meant.
+pub(super) trait By<N> {
+    fn links(node: &mut N) -> &mut Links;
 }
 
-/// The entries of a table in one order.
-pub(super) struct List<E, B> {
+/// The slots of a table in one order. The nodes stand apart from the entries: linking an entry touches its neighbours, and
+/// these are better small and close together.
+pub(super) struct List<N, B> {
     front: Slot,
     back: Slot,
-    by: PhantomData<fn(E) -> B>,
+    by: PhantomData<fn(N) -> B>,
 }
 
-impl<E, B: By<E>> Default for List<E, B> {
+impl<N, B: By<N>> Default for List<N, B> {
     fn default() -> Self {
         Self {
             front: NONE,
@@ -42,7 +43,7 @@ impl<E, B: By<E>> Default for List<E, B> {
     }
 }
 
-impl<E, B: By<E>> List<E, B> {
+impl<N, B: By<N>> List<N, B> {
     pub(super) fn front(&self) -> Option<Slot> {
         (self.front != NONE).then_some(self.front)
     }
@@ -51,59 +52,61 @@ impl<E, B: By<E>> List<E, B> {
         (self.back != NONE).then_some(self.back)
     }
 
-    /// Links an entry that is not in the list before all others.
-    pub(super) fn push_front(&mut self, entries: &mut Table<E>, slot: Slot) {
+    /// Links a slot that is not in the list before all others.
+    pub(super) fn push_front(&mut self, nodes: &mut [N], slot: Slot) {
         let after = self.front;
-        Self::set(entries, slot, |links| *links = Links { before: NONE, after });
-        Self::set(entries, after, |links| links.before = slot);
+        Self::set(nodes, slot, |links| *links = Links { before: NONE, after });
+        Self::set(nodes, after, |links| links.before = slot);
         self.front = slot;
         if self.back == NONE {
             self.back = slot;
         }
     }
 
-    /// Links an entry that is not in the list behind all others.
-    pub(super) fn push_back(&mut self, entries: &mut Table<E>, slot: Slot) {
+    /// Links a slot that is not in the list behind all others.
+    pub(super) fn push_back(&mut self, nodes: &mut [N], slot: Slot) {
         let before = self.back;
-        Self::set(entries, slot, |links| *links = Links { before, after: NONE });
-        Self::set(entries, before, |links| links.after = slot);
+        Self::set(nodes, slot, |links| *links = Links { before, after: NONE });
+        Self::set(nodes, before, |links| links.after = slot);
         self.back = slot;
         if self.front == NONE {
             self.front = slot;
         }
     }
 
-    /// Unlinks an entry that is in the list.
-    pub(super) fn remove(&mut self, entries: &mut Table<E>, slot: Slot) {
-        let Some(entry) = entries.at_mut(slot) else { return };
-        let Links { before, after } = std::mem::take(B::links(entry));
+    /// Unlinks a slot that is in the list.
+    pub(super) fn remove(&mut self, nodes: &mut [N], slot: Slot) {
+        let Some(node) = nodes.get_mut(slot as usize) else {
+            return;
+        };
+        let Links { before, after } = std::mem::take(B::links(node));
         match before {
             NONE => self.front = after,
-            before => Self::set(entries, before, |links| links.after = after),
+            before => Self::set(nodes, before, |links| links.after = after),
         }
         match after {
             NONE => self.back = before,
-            after => Self::set(entries, after, |links| links.before = before),
+            after => Self::set(nodes, after, |links| links.before = before),
         }
     }
 
-    pub(super) fn move_to_front(&mut self, entries: &mut Table<E>, slot: Slot) {
+    pub(super) fn move_to_front(&mut self, nodes: &mut [N], slot: Slot) {
         if self.front != slot {
-            self.remove(entries, slot);
-            self.push_front(entries, slot);
+            self.remove(nodes, slot);
+            self.push_front(nodes, slot);
         }
     }
 
-    pub(super) fn move_to_back(&mut self, entries: &mut Table<E>, slot: Slot) {
+    pub(super) fn move_to_back(&mut self, nodes: &mut [N], slot: Slot) {
         if self.back != slot {
-            self.remove(entries, slot);
-            self.push_back(entries, slot);
+            self.remove(nodes, slot);
+            self.push_back(nodes, slot);
         }
     }
 
-    fn set(entries: &mut Table<E>, slot: Slot, change: impl FnOnce(&mut Links)) {
-        if let Some(entry) = entries.at_mut(slot) {
-            change(B::links(entry));
+    fn set(nodes: &mut [N], slot: Slot, change: impl FnOnce(&mut Links)) {
+        if let Some(node) = nodes.get_mut(slot as usize) {
+            change(B::links(node));
         }
     }
 }

@@ -282,9 +282,11 @@ impl State {
 
     /// Pushes entries out while the thread's stores are above their budget. The first dirty one takes all dirty ones along.
     fn evict(&mut self, output: &mut dyn Output) -> Result<()> {
-        while let Some(left) = self.cache.as_mut().and_then(Cache::evict) {
+        while let Some(cache) = &mut self.cache
+            && let Some(left) = cache.evict()
+        {
             if left.dirty {
-                let change = left.change();
+                let change = left.change(cache.context());
                 let passed = self.below.flush(output, self.forward, change)?;
                 self.waiting.push(change, passed, self.below.old());
                 self.flush(output)?;
@@ -316,7 +318,7 @@ impl State {
 /// The change that an entry stands for: the one that just left the cache, or else the one in this slot.
 fn change<'a>(cache: Option<&'a Cache>, left: Option<&'a Taken>, slot: Slot) -> Option<Flushed<'a>> {
     match left {
-        Some(left) => Some(left.change()),
+        Some(left) => Some(left.change(cache?.context())),
         None => cache?.change(slot),
     }
 }
