@@ -131,7 +131,8 @@ pub(crate) fn shared<const N: usize>(members: [&Member; N], partitions: usize) -
         let now: Vec<_> = known.iter().flatten().collect();
         let all: BTreeSet<i32> = now.iter().flat_map(|(_, owned)| owned).copied().collect();
         let sum: usize = now.iter().map(|(_, owned)| owned.len()).sum();
-        let together = now.len() == N && now.iter().all(|(generation, _)| *generation == now[0].0);
+        let generations: BTreeSet<i32> = now.iter().map(|(generation, _)| *generation).collect();
+        let together = now.len() == N && generations.len() == 1;
         if together && sum == partitions && all.len() == partitions && now.iter().all(|(_, owned)| !owned.is_empty()) {
             return known.map(|known| known.expect("everyone is there").1);
         }
@@ -224,7 +225,8 @@ impl Running {
             .collect();
         for partition in 0..count {
             let at = TopicPartition::new(self.topic.clone(), i32::try_from(partition).expect("a small number"));
-            let (member, assignment) = &mut plan[partition % members.len()];
+            let turn = partition % members.len();
+            let (member, assignment) = plan.get_mut(turn).expect("the turn of a member");
             let elsewhere = members
                 .iter()
                 .any(|other| other.member_id != *member && other.subscription.owned.contains(&at));

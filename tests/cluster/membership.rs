@@ -16,9 +16,8 @@ fn topic(world: &World, partitions: i32) -> String {
     let created = world
         .client()
         .admin()
-        .create_topics(&[NewTopic::new(name.as_str(), partitions)])
-        .unwrap();
-    created.into_values().for_each(|result| result.unwrap());
+        .create_topics(&[NewTopic::new(name.as_str(), partitions)]);
+    assert!(created.expect("a broker").values().all(Result::is_ok));
     name
 }
 
