@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{MetadataRequest, TopicName as Name};
+use kafka_protocol::protocol::StrBytes;
 use kstreams_wire::code::ErrorCode;
 use kstreams_wire::membership::Assignment;
 use kstreams_wire::{TopicName, TopicPartition};
@@ -44,6 +48,9 @@ pub(super) struct Driver {
     pub(super) events: Events,
 }
 
+/// How long the membership may stand still for a look at the topics.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+
 /// The end of one request.
 type Answer = (Ticket, Result<Response, Failure>);
 
@@ -67,7 +74,7 @@ impl Driver {
                         left = Some(done);
                         self.machine.leave(leave);
                     }
-                    Some(command) => self.take(command),
+                    Some(command) => self.take(command).await,
                     // Every handle is gone without a word: leave as a close would.
                     None => {
                         listening = false;
@@ -116,10 +123,14 @@ impl Driver {
         Turn::Goes
     }
 
-    fn take(&mut self, command: Command) {
+    async fn take(&mut self, command: Command) {
         match command {
             Command::Subscribe(topics, user_data) => self.machine.subscribe(topics, user_data),
-            Command::AssignMembers(plan) => self.machine.assign_members(plan),
+            Command::AssignMembers(plan) => {
+                // Whoever leads may have created topics: they are no reason to rebalance at once.
+                self.look_at_topics().await;
+                self.machine.assign_members(plan);
+            }
             Command::Acknowledge(owned) => self.machine.acknowledge(owned),
             Command::Rejoin(reason) => self.machine.request_rejoin(reason),
             Command::CommitRefused(generation, code) => self.machine.handle_commit_refusal(generation, code),
@@ -152,14 +163,33 @@ impl Driver {
         });
     }
 
-    /// The leader's application decides by what it sees now: later differences ask for another rebalance.
+    /// What the leader's application decides by: later differences ask for another rebalance.
     async fn look_at_topics(&mut self) {
-        let topics: Vec<_> = self.machine.watched_topics().iter().cloned().collect();
-        if !topics.is_empty() {
-            let limit = self.cluster.config().request_timeout;
-            if timeout(limit, self.cluster.refresh_metadata(&topics)).await.is_ok() {
-                self.compare_topics();
-            }
+        let watched = self.machine.watched_topics();
+        if watched.is_empty() {
+            return;
+        }
+        for topic in watched {
+            self.cluster.add_interest(topic);
+        }
+        let named = |topic: &TopicName| {
+            let name = Name(StrBytes::from_string(topic.to_string()));
+            MetadataRequestTopic::default().with_name(Some(name))
+        };
+        let request = MetadataRequest::default()
+            .with_topics(Some(watched.iter().map(named).collect()))
+            .with_allow_auto_topic_creation(false);
+        // Without an answer there is nothing to compare with later, and that is all.
+        if let Ok(Ok(answer)) = timeout(LOOK_MAX, self.cluster.send_any(request)).await {
+            let counts = answer
+                .topics
+                .iter()
+                .filter(|topic| topic.error_code == 0)
+                .filter_map(|topic| {
+                    let name = TopicName::new(&topic.name.as_ref()?.0);
+                    Some((name, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
+                });
+            self.machine.handle_topics(counts.collect());
         }
     }
 
@@ -193,7 +223,7 @@ async fn exchange(
     cluster: &Cluster,
     group: &str,
     node: NodeId,
-    (request, limit): (Request, std::time::Duration),
+    (request, limit): (Request, Duration),
 ) -> Result<Response> {
     Ok(match request {
         Request::FindCoordinator => {

@@ -8,7 +8,7 @@ use kstreams_wire::membership::Subscription;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum GroupEvent {
-    /// A JoinGroup is about to be sent: answer with the subscription. Heartbeats go on meanwhile.
+    /// A JoinGroup is about to be sent: answer with the subscription, each time. Heartbeats go on meanwhile.
     Joining,
     /// This member leads the generation: answer with an assignment for every member.
     Lead {

@@ -32,6 +32,9 @@ pub struct Membership {
     pub(super) pause: Pause,
     /// The encoded answer to the last `Joining`.
     pub(super) subscription: Bytes,
+    /// How many times the application was asked for its subscription without having answered yet. Only the last answer
+    /// counts: an earlier one was given before the application knew what made us ask again.
+    pub(super) questions: u32,
     /// What the application owns, as far as it acknowledged.
     pub(super) owned: BTreeSet<TopicPartition>,
     /// Why another rebalance is wanted once the current one is over.
@@ -121,6 +124,7 @@ impl Membership {
             poll_watch: PollWatch::new(&config, now),
             pause: Pause::new(&config),
             subscription: Bytes::new(),
+            questions: 1,
             owned: BTreeSet::new(),
             rejoin: None,
             reason: "joins the group",
@@ -177,10 +181,11 @@ impl Membership {
         }
     }
 
-    /// The application's answer to [`GroupEvent::Joining`].
+    /// The application's answer to [`GroupEvent::Joining`]: one for each time it was asked.
     pub fn subscribe(&mut self, topics: Vec<TopicName>, user_data: Bytes) {
-        let State::Asking = self.state else {
-            debug!(group = %self.config.group_id, "subscription that nobody asked for ignored");
+        self.questions = self.questions.saturating_sub(1);
+        let (State::Asking, 0) = (&self.state, self.questions) else {
+            debug!(group = %self.config.group_id, "subscription that is not the awaited one ignored");
             return;
         };
         let subscription = Subscription {
@@ -263,21 +268,28 @@ impl Membership {
         self.close_if_said();
     }
 
-    /// The current partition counts of the [watched topics](Self::watched_topics) (without those that do not exist). A
-    /// change since the assignment asks for a rebalance.
+    /// The current partition counts of the [watched topics](Self::watched_topics) (without those that do not exist).
+    /// What is told before the assignment is given is what the leader decides by: topics that it creates meanwhile join
+    /// in. Every difference from that, once the generation is assigned, asks for a rebalance.
     pub fn handle_topics(&mut self, counts: BTreeMap<TopicName, i32>) {
         if self.watch.topics.is_empty() {
             return;
         }
-        let counts = counts
-            .into_iter()
-            .filter(|(topic, _)| self.watch.topics.contains(topic))
-            .collect();
-        if self.watch.counts.as_ref().is_some_and(|known| *known != counts) {
+        let watched = |topic: &TopicName| self.watch.topics.contains(topic);
+        let counts: BTreeMap<_, _> = counts.into_iter().filter(|(topic, _)| watched(topic)).collect();
+        let Some(known) = &mut self.watch.counts else {
+            self.watch.counts = Some(counts);
+            return;
+        };
+        if let State::Leading = self.state {
+            for (topic, count) in counts {
+                known.entry(topic).or_insert(count);
+            }
+        } else if *known != counts {
+            *known = counts;
             info!(group = %self.config.group_id, "subscribed topics changed, the leader asks for a rebalance");
             self.request_rejoin("subscribed topics changed");
         }
-        self.watch.counts = Some(counts);
     }
 
     /// Lets time pass.
@@ -455,6 +467,7 @@ impl Membership {
         self.rejoin = None;
         self.watch = TopicWatch::default();
         self.state = State::Asking;
+        self.questions += 1;
         self.notices.push_back(Notice::Event(GroupEvent::Joining));
     }
 

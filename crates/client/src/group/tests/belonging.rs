@@ -127,3 +127,56 @@ fn refused_commit_of_the_present_generation_loses_the_membership() {
     world.expect_joining();
     assert!(world.member.metadata().is_member());
 }
+
+#[test]
+fn leader_notices_that_a_topic_grew_or_appeared_but_not_what_it_created_itself() {
+    let counts = |list: &[(&str, i32)]| -> BTreeMap<TopicName, i32> {
+        list.iter()
+            .map(|(topic, count)| (TopicName::new(topic), *count))
+            .collect()
+    };
+    let mut world = World::dynamic();
+    world.until_join();
+    world.answer(Ok(Response::Join(lead(1, &["t", "u", "v"]))));
+    world.event();
+    world.member.handle_topics(counts(&[("t", 2)]));
+    world.member.handle_topics(counts(&[("t", 2), ("v", 4)]));
+    world.member.assign_members(vec![]);
+    world.answer(synced(&[]));
+    world.assigned(1);
+    world.member.acknowledge([]);
+    world.member.handle_topics(counts(&[("t", 2), ("v", 4), ("other", 1)]));
+    world.expect_quiet();
+    world.member.handle_topics(counts(&[("t", 2), ("v", 4), ("u", 1)]));
+    world.expect_joining();
+}
+
+#[test]
+fn topic_that_grew_while_the_leader_decided_is_noticed_afterwards() {
+    let mut world = World::dynamic();
+    world.until_join();
+    world.answer(Ok(Response::Join(lead(1, &["t"]))));
+    world.event();
+    world.member.handle_topics(BTreeMap::from([("t".into(), 2)]));
+    world.member.handle_topics(BTreeMap::from([("t".into(), 3)]));
+    world.member.assign_members(vec![]);
+    world.answer(synced(&[]));
+    world.assigned(1);
+    world.member.acknowledge([]);
+    world.member.handle_topics(BTreeMap::from([("t".into(), 3)]));
+    world.expect_joining();
+}
+
+#[test]
+fn answer_given_before_a_loss_was_known_does_not_count() {
+    let mut world = World::stable();
+    world.member.request_rejoin("test");
+    world.expect_joining();
+    world.heartbeat(ErrorCode::UNKNOWN_MEMBER_ID);
+    world.expect_lost_and_joining();
+    world.member.subscribe(vec!["t".into()], Bytes::from_static(b"stale"));
+    assert!(world.try_send().is_none());
+    world.member.subscribe(vec!["t".into()], Bytes::from_static(b"fresh"));
+    let subscription = Subscription::decode(&world.join_request().protocols[0].metadata).unwrap();
+    assert_eq!(subscription.user_data.as_deref(), Some(&b"fresh"[..]));
+}

@@ -201,28 +201,6 @@ fn rejoin_asked_for_during_a_rebalance_happens_after_it() {
 }
 
 #[test]
-fn leader_notices_that_a_topic_grew_or_appeared() {
-    let mut world = World::dynamic();
-    world.until_join();
-    world.answer(Ok(Response::Join(lead(1, &["t", "u"]))));
-    world.event();
-    let counts = |list: &[(&str, i32)]| -> BTreeMap<TopicName, i32> {
-        list.iter()
-            .map(|(topic, count)| (TopicName::new(topic), *count))
-            .collect()
-    };
-    world.member.handle_topics(counts(&[("t", 2)]));
-    world.member.assign_members(vec![]);
-    world.answer(synced(&[]));
-    world.assigned(1);
-    world.member.acknowledge([]);
-    world.member.handle_topics(counts(&[("t", 2), ("other", 1)]));
-    world.expect_quiet();
-    world.member.handle_topics(counts(&[("t", 2), ("u", 1)]));
-    world.expect_joining();
-}
-
-#[test]
 fn returning_static_leader_keeps_the_assignment() {
     let mut world = World::named("one");
     world.until_join();
