@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::timeout_at;
+use tokio::time::{Instant, Interval, interval_at, timeout_at};
 use tracing::{debug, error};
 use uuid::Uuid;
 
@@ -89,7 +89,7 @@ impl Node {
 
     /// Does what falls due by the clock, for ever.
     pub(crate) async fn keep_house(self: Rc<Self>) {
-        let mut due = tokio::time::interval(self.config.retention_check_interval);
+        let mut due = every(self.config.retention_check_interval);
         loop {
             due.tick().await;
             self.topics.borrow().iter().for_each(retain);
@@ -98,7 +98,7 @@ impl Node {
 
     /// Compacts what is worth it, for ever. The work is done on another thread.
     pub(crate) async fn keep_compacted(self: Rc<Self>) {
-        let mut due = tokio::time::interval(self.config.compaction_interval);
+        let mut due = every(self.config.compaction_interval);
         loop {
             due.tick().await;
             for (topic, partition, cleaning) in self.cleanable() {
@@ -141,6 +141,12 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Ticks, for the first time after one period.
+fn every(period: Duration) -> Interval {
+    let period = period.max(Duration::from_millis(1));
+    interval_at(Instant::now() + period, period)
 }
 
 fn retain(topic: &Topic) {

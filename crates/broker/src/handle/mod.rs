@@ -18,7 +18,8 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes, VersionRange};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes, VersionRange};
+use kstreams_wire::messages::Request;
 
 use crate::node::Node;
 use crate::server::Rope;
@@ -168,7 +169,7 @@ struct Turn {
 
 impl Turn {
     /// Decodes the request, lets `handler` answer, encodes the answer.
-    fn reply<Q: Request>(
+    fn reply<Q: Request<Response: Encodable>>(
         mut self,
         node: &Rc<Node>,
         handler: impl FnOnce(&Rc<Node>, &Context, Q) -> Q::Response,

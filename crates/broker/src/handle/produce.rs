@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
@@ -51,7 +50,7 @@ fn append(topic: &Topic, data: PartitionProduceData, now_ms: i64) -> PartitionPr
     let Some(mut log) = topic.log(data.index) else {
         return refused(data.index, ResponseError::UnknownTopicOrPartition.into());
     };
-    match log.append(data.records.unwrap_or_else(Bytes::new), now_ms) {
+    match log.append(data.records.unwrap_or_default(), now_ms) {
         Ok(Appended {
             base_offset,
             append_time,

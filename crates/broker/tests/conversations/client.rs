@@ -1,0 +1,159 @@
+//! A blocking client that sends what it is told to.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kstreams_broker::{Broker, BrokerConfig};
+use kstreams_wire::Headers;
+use kstreams_wire::batch::{self, BatchBuilder, ProducerStamp};
+use kstreams_wire::compression::Compression;
+use kstreams_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use kstreams_wire::messages::fetch_response::PartitionData;
+use kstreams_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kstreams_wire::messages::produce_response::PartitionProduceResponse;
+use kstreams_wire::messages::{
+    FetchRequest, FetchResponse, ProduceRequest, Request, StrBytes, TopicName, decode_response, encode_request,
+};
+
+/// A connection to a broker.
+pub(crate) struct Client {
+    stream: TcpStream,
+    sent: i32,
+}
+
+/// A broker in memory with one topic.
+pub(crate) fn broker_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Broker {
+    let broker = Broker::start(BrokerConfig::default()).unwrap();
+    broker.create_topic(topic, partitions, configs).unwrap();
+    broker
+}
+
+pub(crate) fn name(topic: &str) -> TopicName {
+    TopicName(text(topic))
+}
+
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// A batch of records without keys, with these values.
+pub(crate) fn batch_of(values: &[&str], stamp: ProducerStamp) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for value in values {
+        builder
+            .append(1, Some(b"k"), Some(value.as_bytes()), &Headers::new())
+            .unwrap();
+    }
+    builder.finish(stamp).unwrap()
+}
+
+pub(crate) fn produce_request(topic: &str, partition: i32, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(records));
+    let topic = TopicProduceData::default()
+        .with_name(name(topic))
+        .with_partition_data(vec![data]);
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(1000)
+        .with_topic_data(vec![topic])
+}
+
+/// Asks for the records of partition 0 from `offset` on; waits up to `max_wait_ms` for one byte.
+pub(crate) fn fetch_request(topic: &str, offset: i64, max_wait_ms: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(name(topic))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}
+
+/// The values in a fetched partition.
+pub(crate) fn values(fetched: &PartitionData) -> Vec<String> {
+    let mut values = Vec::new();
+    for batch in batch::split(fetched.records.clone().unwrap_or_default()) {
+        let batch = batch.unwrap();
+        batch.verify_crc().unwrap();
+        let mut records = batch.into_records().unwrap();
+        while let Some(record) = records.next().unwrap() {
+            values.push(String::from_utf8(record.value.unwrap().to_vec()).unwrap());
+        }
+    }
+    values
+}
+
+impl Client {
+    pub(crate) fn connect(broker: &Broker) -> Self {
+        let stream = TcpStream::connect(broker.addr()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self { stream, sent: 0 }
+    }
+
+    /// Sends a request; tells the number that its answer will have.
+    pub(crate) fn send<R: Request>(&mut self, request: &R, version: i16) -> i32 {
+        self.sent += 1;
+        let frame = encode_request(request, version, self.sent, Some("test")).unwrap();
+        self.stream.write_all(&frame.into_bytes()).unwrap();
+        self.sent
+    }
+
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// The next answer, which must be one to `R`.
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length).unwrap();
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        self.stream.read_exact(&mut frame).unwrap();
+        decode_response::<R>(frame.into(), version).unwrap()
+    }
+
+    /// Whether the broker has closed the connection.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0; 1]), Ok(0) | Err(_))
+    }
+
+    pub(crate) fn ask<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+        let sent = self.send(request, version);
+        let (answered, response) = self.receive::<R>(version);
+        assert_eq!(answered, sent);
+        response
+    }
+
+    pub(crate) fn produce(&mut self, topic: &str, values: &[&str]) -> PartitionProduceResponse {
+        self.produce_as(topic, values, ProducerStamp::NONE)
+    }
+
+    pub(crate) fn produce_as(
+        &mut self,
+        topic: &str,
+        values: &[&str],
+        stamp: ProducerStamp,
+    ) -> PartitionProduceResponse {
+        let request = produce_request(topic, 0, batch_of(values, stamp));
+        let mut response = self.ask(&request, 9);
+        response.responses.remove(0).partition_responses.remove(0)
+    }
+
+    pub(crate) fn fetch(&mut self, topic: &str, offset: i64) -> PartitionData {
+        only(self.ask(&fetch_request(topic, offset, 0), 12))
+    }
+}
+
+/// The one partition in a response.
+pub(crate) fn only(mut response: FetchResponse) -> PartitionData {
+    assert_eq!((response.error_code, response.responses.len()), (0, 1));
+    response.responses.remove(0).partitions.remove(0)
+}
