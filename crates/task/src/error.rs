@@ -16,7 +16,7 @@ pub enum Error {
     Graph(#[from] kstreams_topology::Error),
     /// A store failed.
     #[error(transparent)]
-    Store(#[from] kstreams_store::Error),
+    Store(Box<kstreams_store::Error>),
     /// Fetched bytes are no records.
     #[error("the records fetched from {partition} are corrupt")]
     Corrupt {
@@ -40,4 +40,10 @@ pub enum Error {
         /// The state it met.
         state: TaskState,
     },
+}
+
+impl From<kstreams_store::Error> for Error {
+    fn from(error: kstreams_store::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
 }

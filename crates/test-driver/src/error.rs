@@ -56,8 +56,14 @@ pub enum Error {
     },
     /// A store failed.
     #[error(transparent)]
-    Store(#[from] kstreams_store::Error),
+    Store(Box<kstreams_store::Error>),
     /// The record could not be put into a batch.
     #[error("the record cannot be encoded")]
     Wire(#[from] kstreams_wire::Error),
+}
+
+impl From<kstreams_store::Error> for Error {
+    fn from(error: kstreams_store::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
 }

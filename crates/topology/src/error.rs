@@ -66,7 +66,13 @@ pub enum Error {
     Output(#[from] OutputError),
     /// A state store failed. Never shown to the processing handler: the record is not to blame.
     #[error(transparent)]
-    Store(#[from] kstreams_store::Error),
+    Store(Box<kstreams_store::Error>),
+}
+
+impl From<kstreams_store::Error> for Error {
+    fn from(error: kstreams_store::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 impl Error {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{NodeKind, NodeSpec, ResetPolicy, SinkTarget, Topics, Topology};
 use crate::error::Result;
-use crate::graph::{Partitioner, SinkNode, SinkTopic, SourceNode};
+use crate::graph::{DynamicTopic, Partitioner, SinkNode, SinkTopic, SourceNode};
 use crate::processor::{FixedKeyNode, FixedKeyProcessor, Processor, ProcessorNode};
 use crate::record::Nullable;
 use crate::serde::{DefaultSerde, Serde};
@@ -131,6 +131,12 @@ where
     }
 }
 
+/// Where a typed sink sends.
+enum Destination<K, V> {
+    Topic(String),
+    Dynamic { label: String, choose: DynamicTopic<K, V> },
+}
+
 impl Topology {
     /// Adds a source.
     pub fn add_source<K: Nullable, V: Nullable>(
@@ -221,7 +227,7 @@ impl Topology {
         produced: Produced<K, V>,
         parents: &[&str],
     ) -> Result<&mut Self> {
-        self.sink(name, parents, SinkTarget::Topic(topic.to_owned()), produced, None)
+        self.sink(name, parents, produced, Destination::Topic(topic.to_owned()))
     }
 
     /// Adds a sink below these parents that sends each record to the topic that the closure names.
@@ -233,18 +239,21 @@ impl Topology {
         parents: &[&str],
     ) -> Result<&mut Self> {
         let label = std::any::type_name_of_val(&topic).to_owned();
-        let topic = SinkTopic::Dynamic(Arc::new(topic));
-        self.sink(name, parents, SinkTarget::Dynamic(label), produced, Some(topic))
+        let choose = Arc::new(topic);
+        self.sink(name, parents, produced, Destination::Dynamic { label, choose })
     }
 
     fn sink<K: Nullable, V: Nullable>(
         &mut self,
         name: &str,
         parents: &[&str],
-        target: SinkTarget,
         produced: Produced<K, V>,
-        dynamic: Option<SinkTopic<K, V>>,
+        to: Destination<K, V>,
     ) -> Result<&mut Self> {
+        let (target, dynamic) = match to {
+            Destination::Topic(topic) => (SinkTarget::Topic(topic), None),
+            Destination::Dynamic { label, choose } => (SinkTarget::Dynamic(label), Some(SinkTopic::Dynamic(choose))),
+        };
         let new = Arc::new(move |topic: Option<&kstreams_wire::TopicName>| {
             let topic = match (topic, &dynamic) {
                 (_, Some(dynamic)) => dynamic.clone(),

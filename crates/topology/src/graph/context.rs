@@ -5,6 +5,7 @@ use std::time::Duration;
 use kstreams_store::{Output, RecordContext, State, Write};
 
 use super::run::Parts;
+use super::timers::Schedule;
 use super::{Clock, Input, Node, TimerId};
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -191,13 +192,21 @@ impl NodeContext<'_> {
     /// millisecond are raised to one.
     pub fn schedule(&mut self, every: Duration, clock: Clock) -> TimerId {
         let now = self.parts.now(clock);
-        self.parts.timers.schedule(self.node, every, clock, now)
+        let schedule = Schedule {
+            every,
+            clock,
+            start: None,
+        };
+        self.parts.timers.schedule(self.node, schedule, now)
     }
 
     /// Like [`schedule`](Self::schedule), on the grid that goes through `start`.
     pub fn schedule_at(&mut self, start: i64, every: Duration, clock: Clock) -> TimerId {
         let now = self.parts.now(clock);
-        self.parts.timers.schedule_at(self.node, start, every, clock, now)
+        let start = Some(start);
+        self.parts
+            .timers
+            .schedule(self.node, Schedule { every, clock, start }, now)
     }
 
     /// Ends a schedule.

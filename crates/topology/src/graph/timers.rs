@@ -15,6 +15,15 @@ pub enum Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId(u64);
 
+/// What is asked for. Without a start, stream time is first due at 0, which is as soon as it is known, and the wall clock
+/// one interval from now; with one, at the start, or at the next point of its grid if it is past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) every: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) start: Option<i64>,
+}
+
 #[derive(Debug)]
 struct Timer {
     id: TimerId,
@@ -50,29 +59,15 @@ impl Timers {
         }
     }
 
-    /// Adds a schedule. Stream time is first due at 0, which is as soon as it is known; the wall clock one interval from
-    /// `now`.
-    pub(crate) fn schedule(&mut self, node: usize, every: Duration, clock: Clock, now: i64) -> TimerId {
-        let interval_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-        let due = match clock {
-            Clock::StreamTime => 0,
-            Clock::WallClock => now.saturating_add(interval_ms),
+    /// Adds a schedule of this node.
+    pub(crate) fn schedule(&mut self, node: usize, schedule: Schedule, now: i64) -> TimerId {
+        let interval_ms = i64::try_from(schedule.every.as_millis()).unwrap_or(i64::MAX).max(1);
+        let due = match (schedule.start, schedule.clock) {
+            (Some(start), _) if start > now => start,
+            (Some(start), _) => after(start, interval_ms, now),
+            (None, Clock::StreamTime) => 0,
+            (None, Clock::WallClock) => now.saturating_add(interval_ms),
         };
-        self.insert(node, due, interval_ms, clock)
-    }
-
-    /// Adds a schedule on the grid of `start`: first due at `start`, or, if that is past, at the next point of the grid.
-    pub(crate) fn schedule_at(&mut self, node: usize, start: i64, every: Duration, clock: Clock, now: i64) -> TimerId {
-        let interval_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-        let due = if start > now {
-            start
-        } else {
-            after(start, interval_ms, now)
-        };
-        self.insert(node, due, interval_ms, clock)
-    }
-
-    fn insert(&mut self, node: usize, due: i64, interval_ms: i64, clock: Clock) -> TimerId {
         let id = TimerId(self.next_id);
         self.next_id += 1;
         self.timers.push(Timer {
@@ -80,7 +75,7 @@ impl Timers {
             node,
             due,
             interval_ms,
-            clock,
+            clock: schedule.clock,
         });
         self.refresh();
         id
@@ -143,14 +138,25 @@ fn after(start: i64, interval_ms: i64, now: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn secs(n: u64) -> Duration {
-        Duration::from_secs(n)
+    fn every(ms: u64, clock: Clock) -> Schedule {
+        Schedule {
+            every: Duration::from_millis(ms),
+            clock,
+            start: None,
+        }
+    }
+
+    fn from(start: i64, ms: u64) -> Schedule {
+        Schedule {
+            start: Some(start),
+            ..every(ms, Clock::WallClock)
+        }
     }
 
     #[test]
     fn stream_time_fires_at_once_and_then_on_the_grid_of_zero() {
         let mut timers = Timers::new();
-        timers.schedule(3, secs(10), Clock::StreamTime, 77);
+        timers.schedule(3, every(10000, Clock::StreamTime), 77);
         assert_eq!(timers.pop(Clock::StreamTime, -1), None);
         assert_eq!(timers.pop(Clock::StreamTime, 12_345).map(|due| due.node), Some(3));
         assert_eq!(timers.pop(Clock::StreamTime, 12_345), None);
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn wall_clock_fires_once_after_a_stall_and_keeps_its_phase() {
         let mut timers = Timers::new();
-        timers.schedule(0, secs(10), Clock::WallClock, 5_000);
+        timers.schedule(0, every(10000, Clock::WallClock), 5_000);
         assert_eq!(timers.pop(Clock::WallClock, 14_999), None);
         assert!(timers.pop(Clock::WallClock, 115_001).is_some());
         assert_eq!(timers.pop(Clock::WallClock, 115_001), None);
@@ -170,18 +176,18 @@ mod tests {
     #[test]
     fn a_start_in_the_past_gives_the_next_point_of_its_grid() {
         let mut timers = Timers::new();
-        timers.schedule_at(0, 3, Duration::from_millis(10), Clock::WallClock, 25);
+        timers.schedule(0, from(3, 10), 25);
         assert_eq!(timers.next_due(Clock::WallClock), 33);
-        timers.schedule_at(0, 30, Duration::from_millis(10), Clock::WallClock, 25);
+        timers.schedule(0, from(30, 10), 25);
         assert_eq!(timers.next_due(Clock::WallClock), 30);
     }
 
     #[test]
     fn several_timers_fire_by_due_time_and_a_cancelled_one_never() {
         let mut timers = Timers::new();
-        let late = timers.schedule(1, secs(2), Clock::WallClock, 0);
-        let gone = timers.schedule(2, secs(1), Clock::WallClock, 0);
-        let early = timers.schedule(3, secs(1), Clock::WallClock, 0);
+        let late = timers.schedule(1, every(2000, Clock::WallClock), 0);
+        let gone = timers.schedule(2, every(1000, Clock::WallClock), 0);
+        let early = timers.schedule(3, every(1000, Clock::WallClock), 0);
         timers.cancel(gone);
         let mut fired = Vec::new();
         while let Some(due) = timers.pop(Clock::WallClock, 2_500) {
