@@ -23,9 +23,14 @@ impl Backoff {
 
     /// Counts a failure and says how long to wait: from 80 to 120 % of the step that has been reached.
     pub(crate) fn failed(&mut self) -> Duration {
-        let pause = self.step();
         self.failures = self.failures.saturating_add(1);
-        pause.mul_f64(0.8 + 0.4 * chance())
+        self.after(self.failures)
+    }
+
+    /// How long to wait after so many failures, counted by the caller.
+    pub(crate) fn after(&self, failures: u32) -> Duration {
+        let step = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
+        step.min(self.max).mul_f64(0.8 + 0.4 * chance())
     }
 
     /// Forgets the failures.
@@ -35,10 +40,6 @@ impl Backoff {
 
     pub(crate) fn failures(&self) -> u32 {
         self.failures
-    }
-
-    fn step(&self) -> Duration {
-        self.first.saturating_mul(1 << self.failures.min(20)).min(self.max)
     }
 }
 

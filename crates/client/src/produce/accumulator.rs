@@ -28,6 +28,7 @@ pub(super) struct Partition {
     opened: Option<Instant>,
     open_bytes: usize,
     next_sequence: i32,
+    unacked_batches: usize,
     acked_offset: Option<i64>,
 }
 
@@ -56,6 +57,7 @@ impl Partition {
             opened: None,
             open_bytes: 0,
             next_sequence: 0,
+            unacked_batches: 0,
             acked_offset: None,
         }
     }
@@ -63,6 +65,11 @@ impl Partition {
     /// The size of the open batch.
     pub(super) fn size(&self) -> usize {
         self.builder.as_ref().map_or(0, BatchBuilder::size)
+    }
+
+    /// How many sealed batches are on their way.
+    pub(super) fn unacked_batches(&self) -> usize {
+        self.unacked_batches
     }
 
     /// The bytes of the open batch before compression.
@@ -102,6 +109,7 @@ impl Partition {
         });
         self.next_sequence = stamp::next_sequence(self.next_sequence, records);
         self.open_bytes = 0;
+        self.unacked_batches += 1;
         let bytes = builder.finish(stamp)?;
         let charged_bytes = bytes.len();
         let records = i32::try_from(records).unwrap_or(i32::MAX);
@@ -117,6 +125,7 @@ impl Partition {
 
     /// Takes over an acknowledgement, and the memory of its batch.
     pub(super) fn acked(&mut self, last_offset: Option<i64>, memory: Bytes) {
+        self.unacked_batches = self.unacked_batches.saturating_sub(1);
         self.acked_offset = self.acked_offset.max(last_offset);
         if let Some(builder) = &mut self.builder {
             builder.recycle(memory);

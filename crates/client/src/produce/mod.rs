@@ -41,6 +41,8 @@ use sender::{Command, Sender};
 
 /// Sealed batches cross to the I/O thread together when there are as many bytes, or when the owner ticks.
 const CROSS_BYTES: usize = 64 * 1024;
+/// How much larger than `batch.size` a batch may become while its partition's earlier ones wait for their answers.
+const BACKLOG_GROWTH: usize = 8;
 /// What a batch adds to its records.
 const BATCH_OVERHEAD_BYTES: usize = kstreams_wire::batch::HEADER_BYTES;
 
@@ -181,9 +183,16 @@ impl Producer {
         if self.buffered_bytes + bytes > self.config.buffer_bytes {
             self.make_room(bytes)?;
         }
-        let batch_bytes = self.config.batch_bytes;
+        let (batch_bytes, in_flight_max) = (self.config.batch_bytes, self.config.in_flight_max);
         let slot = self.slot(place).ok_or(Error::Closed)?;
-        if slot.opened().is_some() && slot.size() + bytes > batch_bytes {
+        // Another batch could not leave before one of these comes back: then few large ones are cheaper than many.
+        let backlog = slot.unacked_batches() >= in_flight_max;
+        let aim_bytes = if backlog {
+            (batch_bytes * BACKLOG_GROWTH).min(limit / 2)
+        } else {
+            batch_bytes
+        };
+        if slot.opened().is_some() && slot.size() + bytes > aim_bytes.max(batch_bytes) {
             self.seal(place)?;
         }
         let codec = self.config.codec;

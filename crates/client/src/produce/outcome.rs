@@ -48,7 +48,6 @@ impl Sender {
             }
         }
         if !acks.is_empty() {
-            self.backoff.succeeded();
             self.mailbox.put(Letter::Acked(acks));
         }
     }
@@ -173,7 +172,7 @@ impl Sender {
             return self.lose(batch.batch, error.clone());
         }
         self.obstacle = Some(error.clone());
-        let pause = self.backoff.failed();
+        let pause = self.backoff.after(batch.attempts);
         let partition = self.partition(place);
         debug!(%partition, %error, attempts = batch.attempts, "sending a batch again after a pause");
         if let Some(line) = self.lines.get_mut(&place) {

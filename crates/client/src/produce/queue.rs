@@ -134,7 +134,9 @@ impl Queue {
     pub(super) fn judge(&mut self, failed: &Numbered, code: ErrorCode) -> Verdict {
         match code {
             ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Verdict::Written,
-            ErrorCode::MESSAGE_TOO_LARGE if failed.batch.records > 1 => Verdict::TooLarge,
+            ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE if failed.batch.records > 1 => {
+                Verdict::TooLarge
+            }
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
             | ErrorCode::UNKNOWN_PRODUCER_ID
             | ErrorCode::INVALID_PRODUCER_EPOCH

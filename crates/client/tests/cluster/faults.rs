@@ -33,11 +33,11 @@ fn lost_requests_and_lost_answers_neither_lose_nor_repeat_a_record() {
     let mut producer = producer(&client, &[("batch.size", "1000")]);
     let topic = producer.topic(&TopicName::new("t"));
     proxies.fault(strike(PRODUCE, [Verdict::Lose, Verdict::LoseAnswer]));
-    for round in 0..20 {
+    for round in 0..5 {
         produce(&mut producer, topic, round * 1000..(round + 1) * 1000).unwrap();
     }
     producer.flush().unwrap();
-    assert_complete(&read_all(&client, "t", 3, 20_000), "t", 3, 20_000);
+    assert_complete(&read_all(&client, "t", 3, 5_000), "t", 3, 5_000);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn lost_fetches_are_repeated_from_the_same_place() {
     let client = client(&proxies.bootstrap_servers());
     let mut producer = producer(&client, &[("batch.size", "1000")]);
     let topic = producer.topic(&TopicName::new("t"));
-    produce(&mut producer, topic, 0..20_000).unwrap();
+    produce(&mut producer, topic, 0..5_000).unwrap();
     producer.flush().unwrap();
     proxies.fault(strike(FETCH, [Verdict::Lose, Verdict::LoseAnswer]));
     let mut consumer = consumer(&client, &[("max.partition.fetch.bytes", "5000")]);
@@ -56,8 +56,8 @@ fn lost_fetches_are_repeated_from_the_same_place() {
         .map(|number| (partition("t", number), Start::Beginning))
         .collect();
     consumer.assign(&all);
-    let got = poll_until(&mut consumer, |got| got.count() == 20_000);
-    assert_complete(&got, "t", 3, 20_000);
+    let got = poll_until(&mut consumer, |got| got.count() == 5_000);
+    assert_complete(&got, "t", 3, 5_000);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_leader_moves_and_both_directions_follow() {
         (partition("t", 1), Start::Beginning),
     ]);
     let mut got = super::Got::default();
-    for round in 0..6 {
+    for round in 0..4 {
         proxies.leader(round as i32 % 2);
         produce(&mut producer, topic, round * 1000..(round + 1) * 1000).unwrap();
         producer.flush().unwrap();
@@ -82,7 +82,7 @@ fn a_leader_moves_and_both_directions_follow() {
             got.poll(&mut consumer, Duration::from_millis(100));
         }
     }
-    assert_complete(&got, "t", 2, 6000);
+    assert_complete(&got, "t", 2, 4000);
 }
 
 #[test]
