@@ -58,9 +58,32 @@ mod tests {
     }
 
     #[test]
-    fn small_sets_iterate_by_bucket() {
-        // 'a' is 97 = bucket 1 of 16, 'p' is 112 = bucket 0, 'q' is 113 = bucket 1.
-        assert_eq!(grown_order(["a", "p", "q"]), ["p", "a", "q"]);
-        assert_eq!(grown_order(["q", "a"]), ["q", "a"]);
+    fn sets_iterate_as_java_printed_them() {
+        let names = [
+            "KSTREAM-AGGREGATE-STATE-STORE-0000000003",
+            "counts",
+            "a",
+            "q",
+            "p",
+            "Aa",
+            "BB",
+        ];
+        let printed = [
+            "p",
+            "Aa",
+            "BB",
+            "KSTREAM-AGGREGATE-STATE-STORE-0000000003",
+            "a",
+            "q",
+            "counts",
+        ];
+        assert_eq!(list_order(names), printed);
+        assert_eq!(copied_order(names), printed);
+
+        // Fourteen are too many for sixteen buckets.
+        let names: Vec<String> = (0..14).map(|number| format!("KSTREAM-MAP-{number:010}")).collect();
+        let printed = [7, 8, 5, 6, 9, 10, 0, 11, 3, 4, 1, 12, 2, 13].map(|number| format!("KSTREAM-MAP-{number:010}"));
+        assert_eq!(grown_order(names.iter().map(String::as_str)), printed);
+        assert_eq!(copied_order(names.iter().map(String::as_str)), printed);
     }
 }

@@ -12,6 +12,8 @@ mod describe;
 mod java;
 mod node;
 mod subtopology;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod typed;
 

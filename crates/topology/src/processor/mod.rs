@@ -50,7 +50,8 @@ pub use fixed_key::{FixedKeyContext, FixedKeyNode, FixedKeyProcessor, FixedKeyRe
 ///     }
 ///
 ///     fn punctuate(&mut self, cx: &mut Context<'_, Self>, _: TimerId, now: i64) -> Result<(), BoxError> {
-///         for (key, sum) in cx.store(self.sums).all()?.collect_owned()? {
+///         let sums = cx.store(self.sums).all()?.collect_owned()?;
+///         for (key, sum) in sums {
 ///             cx.forward(Record::new(key, sum, now))?;
 ///         }
 ///         Ok(())
