@@ -25,6 +25,8 @@ fn topics_are_created_described_widened_and_deleted() {
         assert_eq!(error.code(), Some(ErrorCode::TOPIC_ALREADY_EXISTS));
         assert!(error.to_string().contains(one.as_str()), "{error}");
 
+        // The broker that is asked may hear of a change a little later.
+        eventually(|| admin.describe_topics(&[two.clone()]).unwrap()[&two].is_ok());
         let described = admin.describe_topics(&[one.clone(), two.clone()]).unwrap();
         let partitions = &described[&one].as_ref().unwrap().partitions;
         assert_eq!(partitions.len(), 3);
@@ -41,7 +43,6 @@ fn topics_are_created_described_widened_and_deleted() {
             .remove(&two)
             .unwrap()
             .unwrap();
-        // The broker that is asked may hear of it a little later.
         let widened = || {
             admin
                 .list_topics()
@@ -102,7 +103,7 @@ fn settings_say_where_they_come_from() {
         let admin = world.client().admin();
         let name = TopicName::new(&world.name("topic"));
         let topic = NewTopic::new(name.clone(), 1).with_config("retention.ms", "12345");
-        admin.create_topics(&[topic]).unwrap().remove(&name).unwrap().unwrap();
+        world.create(topic);
         let (known, unknown) = (
             Resource::Topic(name),
             Resource::Topic(TopicName::new(&world.name("missing"))),
@@ -121,12 +122,7 @@ fn offsets_of_an_empty_topic_are_zero_and_no_record_is_late_enough() {
     on_each_broker("offsets", |world| {
         let admin = world.client().admin();
         let name = TopicName::new(&world.name("topic"));
-        admin
-            .create_topics(&[NewTopic::new(name.clone(), 2)])
-            .unwrap()
-            .remove(&name)
-            .unwrap()
-            .unwrap();
+        world.create(NewTopic::new(name.clone(), 2));
         let at = |partition| TopicPartition::new(name.clone(), partition);
         let wanted = [
             (at(0), OffsetSpec::Earliest),

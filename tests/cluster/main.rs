@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kstreams_broker::{Broker, BrokerConfig};
+use kstreams_client::admin::NewTopic;
 use kstreams_client::{Client, ClientConfig};
 use kstreams_tests::kafka;
 
@@ -50,6 +51,20 @@ impl World {
 
     fn name(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
+    }
+
+    /// Creates a topic and waits until it can be seen.
+    fn create(&self, topic: NewTopic) {
+        let (admin, name) = (self.client().admin(), topic.name.clone());
+        let created = admin.create_topics(&[topic]).expect("a broker");
+        assert!(created.values().all(Result::is_ok), "{created:?}");
+        eventually(|| {
+            admin
+                .list_topics()
+                .expect("a broker")
+                .iter()
+                .any(|listed| listed.name == name)
+        });
     }
 
     fn client(&self) -> Client {

@@ -106,6 +106,25 @@ pub(super) enum Coordinator {
 pub(super) struct TopicWatch {
     pub(super) topics: BTreeSet<TopicName>,
     counts: Option<BTreeMap<TopicName, i32>>,
+    /// How it looks by the time the leader has decided.
+    meanwhile: Option<BTreeMap<TopicName, i32>>,
+}
+
+impl TopicWatch {
+    /// The leader decided, and assigned partitions of these topics. True if something changed that it may not know.
+    fn decided(&mut self, assigned: &BTreeSet<&TopicName>) -> bool {
+        let (Some(known), Some(meanwhile)) = (&mut self.counts, self.meanwhile.take()) else {
+            return false;
+        };
+        for (topic, count) in &meanwhile {
+            if assigned.contains(topic) {
+                known.entry(topic.clone()).or_insert(*count);
+            }
+        }
+        let changed = *known != meanwhile;
+        *known = meanwhile;
+        changed
+    }
 }
 
 impl Membership {
@@ -207,14 +226,16 @@ impl Membership {
             debug!(group = %self.config.group_id, "assignment of an older generation ignored");
             return;
         };
-        let assignments = assignments
-            .into_iter()
-            .map(|(member, plan)| (member, plan.encode()))
-            .collect();
+        let partitions = assignments.iter().flat_map(|(_, plan)| &plan.partitions);
+        let changed = self.watch.decided(&partitions.map(|at| &at.topic).collect());
+        let encoded = assignments.iter().map(|(member, plan)| (member.clone(), plan.encode()));
         self.state = State::Syncing {
-            assignments,
+            assignments: encoded.collect(),
             sent: None,
         };
+        if changed {
+            self.topics_changed();
+        }
     }
 
     /// The application's answer to [`GroupEvent::Assigned`]: this is what it now owns.
@@ -269,26 +290,22 @@ impl Membership {
     }
 
     /// The current partition counts of the [watched topics](Self::watched_topics) (without those that do not exist).
-    /// What is told before the assignment is given is what the leader decides by: topics that it creates meanwhile join
-    /// in. Every difference from that, once the generation is assigned, asks for a rebalance.
+    /// What is told first is what the leader decides by, and any later difference asks for a rebalance; except for topics
+    /// that the leader created in order to assign them.
     pub fn handle_topics(&mut self, counts: BTreeMap<TopicName, i32>) {
         if self.watch.topics.is_empty() {
             return;
         }
         let watched = |topic: &TopicName| self.watch.topics.contains(topic);
         let counts: BTreeMap<_, _> = counts.into_iter().filter(|(topic, _)| watched(topic)).collect();
-        let Some(known) = &mut self.watch.counts else {
-            self.watch.counts = Some(counts);
-            return;
-        };
-        if let State::Leading = self.state {
-            for (topic, count) in counts {
-                known.entry(topic).or_insert(count);
+        match (&self.state, &mut self.watch.counts) {
+            (_, None) => self.watch.counts = Some(counts),
+            (State::Leading, Some(_)) => self.watch.meanwhile = Some(counts),
+            (_, Some(known)) if *known != counts => {
+                *known = counts;
+                self.topics_changed();
             }
-        } else if *known != counts {
-            *known = counts;
-            info!(group = %self.config.group_id, "subscribed topics changed, the leader asks for a rebalance");
-            self.request_rejoin("subscribed topics changed");
+            _ => {}
         }
     }
 
@@ -337,6 +354,11 @@ impl Membership {
             .then(|| self.poll_watch.deadline() + Duration::from_millis(1));
         let pause = self.pause.until().filter(|until| *until > now);
         [heartbeat, session, poll, pause].into_iter().flatten().min()
+    }
+
+    fn topics_changed(&mut self) {
+        info!(group = %self.config.group_id, "subscribed topics changed, the leader asks for a rebalance");
+        self.request_rejoin("subscribed topics changed");
     }
 
     fn poll_find_coordinator(&mut self, now: Instant) -> Option<Send> {

@@ -128,43 +128,54 @@ fn refused_commit_of_the_present_generation_loses_the_membership() {
     assert!(world.member.metadata().is_member());
 }
 
-#[test]
-fn leader_notices_that_a_topic_grew_or_appeared_but_not_what_it_created_itself() {
-    let counts = |list: &[(&str, i32)]| -> BTreeMap<TopicName, i32> {
-        list.iter()
-            .map(|(topic, count)| (TopicName::new(topic), *count))
-            .collect()
-    };
+fn counts(list: &[(&str, i32)]) -> BTreeMap<TopicName, i32> {
+    list.iter()
+        .map(|(topic, count)| (TopicName::new(topic), *count))
+        .collect()
+}
+
+/// A leader that saw `before` when it was asked and `after` when it had decided to assign `t-0`.
+fn leader(before: &[(&str, i32)], after: &[(&str, i32)]) -> World {
     let mut world = World::dynamic();
     world.until_join();
     world.answer(Ok(Response::Join(lead(1, &["t", "u", "v"]))));
     world.event();
-    world.member.handle_topics(counts(&[("t", 2)]));
-    world.member.handle_topics(counts(&[("t", 2), ("v", 4)]));
-    world.member.assign_members(vec![]);
-    world.answer(synced(&[]));
+    world.member.handle_topics(counts(before));
+    world.member.handle_topics(counts(after));
+    world.member.assign_members(vec![(
+        "m1".to_owned(),
+        Assignment {
+            partitions: tps(&[0]),
+            user_data: None,
+        },
+    )]);
+    world.answer(synced(&[0]));
     world.assigned(1);
-    world.member.acknowledge([]);
-    world.member.handle_topics(counts(&[("t", 2), ("v", 4), ("other", 1)]));
+    world.member.acknowledge(tps(&[0]));
+    world
+}
+
+#[test]
+fn leader_notices_that_a_topic_grew_or_appeared() {
+    let mut world = leader(&[("t", 2)], &[("t", 2)]);
+    world.member.handle_topics(counts(&[("t", 2), ("other", 1)]));
     world.expect_quiet();
-    world.member.handle_topics(counts(&[("t", 2), ("v", 4), ("u", 1)]));
+    world.member.handle_topics(counts(&[("t", 2), ("u", 1)]));
     world.expect_joining();
 }
 
 #[test]
-fn topic_that_grew_while_the_leader_decided_is_noticed_afterwards() {
-    let mut world = World::dynamic();
-    world.until_join();
-    world.answer(Ok(Response::Join(lead(1, &["t"]))));
-    world.event();
-    world.member.handle_topics(BTreeMap::from([("t".into(), 2)]));
-    world.member.handle_topics(BTreeMap::from([("t".into(), 3)]));
-    world.member.assign_members(vec![]);
-    world.answer(synced(&[]));
-    world.assigned(1);
-    world.member.acknowledge([]);
-    world.member.handle_topics(BTreeMap::from([("t".into(), 3)]));
-    world.expect_joining();
+fn topics_that_the_leader_created_are_no_news() {
+    let mut world = leader(&[("u", 1)], &[("t", 2), ("u", 1)]);
+    world.expect_quiet();
+    world.member.handle_topics(counts(&[("t", 2), ("u", 1)]));
+    world.expect_quiet();
+}
+
+#[test]
+fn topics_that_appear_or_grow_while_the_leader_decides_are_noticed() {
+    leader(&[("t", 2)], &[("t", 3)]).expect_joining();
+    leader(&[("t", 2)], &[("t", 2), ("v", 1)]).expect_joining();
 }
 
 #[test]
