@@ -154,66 +154,6 @@ fn leader_rebalances_when_the_topic_grows() {
         };
         eventually(seen);
         shared([&member], 3);
-        let offsets = BTreeMap::from([
-            (
-                at(0),
-                Committed {
-                    offset: 42,
-                    leader_epoch: Some(0),
-                    metadata: "AgAAAYKk".to_owned(),
-                },
-            ),
-            (at(2), Committed::at(7)),
-        ]);
-        member.commit(offsets.clone()).unwrap();
-        assert_eq!(member.committed(vec![at(0), at(1), at(2)]), offsets);
-        member.close();
-        let (group, admin) = (world.name("group"), world.client().admin());
-        assert_eq!(
-            admin.committed_offsets(&group, None, Stability::Required).unwrap(),
-            offsets
-        );
-        admin
-            .commit_offsets(&group, BTreeMap::from([(at(1), Committed::at(1))]))
-            .unwrap();
-        let one = admin.committed_offsets(&group, Some(&[at(1)]), Stability::Any).unwrap();
-        assert_eq!(one[&at(1)].offset, 1);
-    });
-}
-
-#[test]
-fn outsider_may_not_commit_for_a_group_with_members() {
-    on_each_broker("outsider", |world| {
-        let topic = topic(world, 1);
-        let member = Member::start(world.client(), config(world), &topic);
-        shared([&member], 1);
-        let offsets = BTreeMap::from([(TopicPartition::new(topic.as_str(), 0), Committed::at(1))]);
-        let refused = world.client().admin().commit_offsets(&world.name("group"), offsets);
-        assert!(matches!(refused, Err(Error::NotMember { .. })), "{refused:?}");
-        member.close();
-    });
-}
-
-#[test]
-fn leader_rebalances_when_the_topic_grows() {
-    on_each_broker("grow", |world| {
-        let topic = topic(world, 1);
-        let client = world.client();
-        let member = Member::start(client.clone(), config(world), &topic);
-        shared([&member], 1);
-        let grown = client.admin().create_partitions(&[(topic.as_str().into(), 3)]).unwrap();
-        grown.into_values().for_each(|result| result.unwrap());
-        // Anyone who asks for metadata lets the leader see it; otherwise it would look every `metadata.max.age.ms`.
-        let name = topic.as_str().into();
-        let cluster = client.cluster().clone();
-        client
-            .io()
-            .run("metadata", super::PATIENCE, async move {
-                cluster.refresh_metadata(&[name]).await;
-                Ok(())
-            })
-            .unwrap();
-        shared([&member], 3);
         member.close();
     });
 }
