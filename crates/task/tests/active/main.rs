@@ -1,0 +1,6 @@
+//! What a task promises to whoever drives it.
+
+mod commit;
+mod life;
+mod order;
+mod support;
