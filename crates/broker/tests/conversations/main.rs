@@ -1,7 +1,12 @@
 //! Talks to a broker over real sockets, in hand-built requests.
 
+#[cfg(test)]
 mod client;
+#[cfg(test)]
 mod groups;
+#[cfg(test)]
 mod persistence;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
 mod topics;
