@@ -158,6 +158,25 @@ impl Storage {
             .map_err(|source| self.failed_to("delete a task in", source))
     }
 
+    /// Deletes one store of a task from disk. It must be closed.
+    pub fn delete_store(&self, task: &str, store: &str) -> Result<()> {
+        let Some(home) = &self.0.home else {
+            return Ok(());
+        };
+        if self
+            .open_stores()
+            .iter()
+            .any(|(owner, name)| owner == task && name == store)
+        {
+            return Err(Error::InUse {
+                store: store.to_owned(),
+                task: task.to_owned(),
+            });
+        }
+        home.delete_store(task, store)
+            .map_err(|source| self.failed_to("delete a store in", source))
+    }
+
     fn lease(&self, store: &str, task: &str) -> Result<Lease> {
         let store = (task.to_owned(), store.to_owned());
         if !self.open_stores().insert(store.clone()) {
