@@ -1,0 +1,248 @@
+//! The application as its user holds it: start, close, state, handlers, metrics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kstreams_assignor::ProcessId;
+use kstreams_client::Client;
+use kstreams_store::{EngineKind, Storage, StorageConfig};
+use kstreams_topology::Topology;
+use tracing::info;
+
+use crate::config::{Settings, StreamsConfig};
+use crate::error::{Error, Result};
+use crate::housekeeping::Chores;
+use crate::instance::{Instance, Listener, OnUncaught, Parts, StateChange, UncaughtHandler};
+use crate::metrics::Metric;
+use crate::state::State;
+
+/// One instance of a stream processing application. Several instances with the same `application.id` share the work.
+///
+/// An instance that is dropped is closed first.
+pub struct KafkaStreams {
+    stage: Stage,
+}
+
+/// Handlers can be set until the threads share them.
+enum Stage {
+    Built(Box<Built>),
+    Started(Arc<Instance>),
+}
+
+struct Built {
+    settings: Settings,
+    topology: Topology,
+    storage: Storage,
+    process: ProcessId,
+    client_id: String,
+    listener: Option<Listener>,
+    handler: Option<UncaughtHandler>,
+    closed: bool,
+}
+
+impl KafkaStreams {
+    /// An instance that runs `topology`. Checks the configuration and takes the state directory; no broker is asked yet.
+    pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
+        let settings = Settings::parse(&config)?;
+        let proposed = uuid::Uuid::new_v4();
+        let storage = open(&settings, &topology, &proposed.to_string())?;
+        let kept = storage.process_id().and_then(|id| uuid::Uuid::parse_str(id).ok());
+        let process = kept.unwrap_or(proposed);
+        let client_id = settings
+            .client_id
+            .clone()
+            .unwrap_or_else(|| format!("{}-{process}", settings.application_id));
+        let built = Built {
+            settings,
+            topology,
+            storage,
+            process: ProcessId(*process.as_bytes()),
+            client_id,
+            listener: None,
+            handler: None,
+            closed: false,
+        };
+        Ok(Self {
+            stage: Stage::Built(Box::new(built)),
+        })
+    }
+
+    /// Calls `listener` after every change of state, on the thread that made it.
+    #[must_use]
+    pub fn on_state_change(mut self, listener: impl Fn(StateChange) + Send + Sync + 'static) -> Self {
+        if let Stage::Built(built) = &mut self.stage {
+            built.listener = Some(Box::new(listener));
+        }
+        self
+    }
+
+    /// Asks `handler` what to do when an error has ended a stream thread. Without one the instance shuts down.
+    #[must_use]
+    pub fn on_uncaught_error(mut self, handler: impl Fn(&Error) -> OnUncaught + Send + Sync + 'static) -> Self {
+        if let Stage::Built(built) = &mut self.stage {
+            built.handler = Some(Box::new(handler));
+        }
+        self
+    }
+
+    /// Starts the stream threads. The state becomes REBALANCING, and RUNNING when all tasks are assigned and restored.
+    pub fn start(&mut self) -> Result<()> {
+        let Stage::Built(built) = &mut self.stage else {
+            return Err(Error::State {
+                call: "start",
+                state: self.state(),
+            });
+        };
+        if built.closed {
+            return Err(Error::State {
+                call: "start",
+                state: State::NotRunning,
+            });
+        }
+        let mut connection = built.settings.client.clone();
+        connection.client_id.clone_from(&built.client_id);
+        let client = Client::start(connection).map_err(|source| Error::Client {
+            action: "start the Kafka client".to_owned(),
+            source,
+        })?;
+        let chores = Chores::start(&built.client_id, &built.settings, client.clone(), built.storage.clone())?;
+        info!(application = %built.settings.application_id, client = %built.client_id, "starting");
+        let instance = Arc::new(Instance::new(Parts {
+            settings: built.settings.clone(),
+            topology: built.topology.clone(),
+            client,
+            storage: built.storage.clone(),
+            process: built.process,
+            client_id: built.client_id.clone(),
+            chores,
+            listener: built.listener.take(),
+            handler: built.handler.take(),
+        }));
+        self.stage = Stage::Started(instance.clone());
+        instance.start()
+    }
+
+    /// Stops processing, commits, closes the stores, leaves the group. `false` if that took longer than `timeout`: it
+    /// goes on in the background.
+    pub fn close(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        match &mut self.stage {
+            Stage::Started(instance) => instance.close(timeout),
+            Stage::Built(built) => {
+                if !built.closed {
+                    built.closed = true;
+                    let changes = [
+                        (State::Created, State::PendingShutdown),
+                        (State::PendingShutdown, State::NotRunning),
+                    ];
+                    if let Some(listener) = &built.listener {
+                        changes
+                            .into_iter()
+                            .for_each(|(from, to)| listener(StateChange { from, to }));
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Where the instance is in its life.
+    pub fn state(&self) -> State {
+        match &self.stage {
+            Stage::Built(built) if built.closed => State::NotRunning,
+            Stage::Built(_) => State::Created,
+            Stage::Started(instance) => instance.state(),
+        }
+    }
+
+    /// Waits until the state is `state` or final. `false` if `timeout` passed first or it is another one.
+    pub fn wait_for(&self, state: State, timeout: Duration) -> bool {
+        if let Stage::Started(instance) = &self.stage {
+            instance.wait(Some(Instant::now() + timeout), |now| now == state || now.is_final());
+        }
+        self.state() == state
+    }
+
+    /// Runs until Ctrl-C (or the signal to terminate) comes, then closes. An error if the instance ended by one.
+    pub fn wait_for_ctrl_c(mut self) -> Result<()> {
+        crate::signal::wait(|| self.state().is_final())?;
+        let failed = self.state() == State::Error;
+        self.close(None)?;
+        if failed {
+            return Err(Error::State {
+                call: "wait for",
+                state: State::Error,
+            });
+        }
+        Ok(())
+    }
+
+    /// All metrics as they are now, under Kafka's names.
+    pub fn metrics(&self) -> Vec<Metric> {
+        match &self.stage {
+            Stage::Built(_) => Vec::new(),
+            Stage::Started(instance) => instance.metrics(),
+        }
+    }
+
+    /// Deletes the local state of this application. Only before the start and after the close.
+    pub fn clean_up(&self) -> Result<()> {
+        let storage = match &self.stage {
+            Stage::Built(built) => &built.storage,
+            Stage::Started(instance) if instance.state().is_final() => &instance.storage,
+            Stage::Started(instance) => {
+                return Err(Error::State {
+                    call: "clean up",
+                    state: instance.state(),
+                });
+            }
+        };
+        let tasks = storage.tasks().map_err(|source| Error::Store {
+            action: "list local state".to_owned(),
+            source,
+        })?;
+        for task in tasks {
+            storage.delete(&task).map_err(|source| Error::Store {
+                action: format!("delete the state of task {task}"),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for KafkaStreams {
+    fn drop(&mut self) {
+        // The error, being called from a stream thread, has nobody to go to.
+        let _ = self.close(None);
+    }
+}
+
+/// The state directory, which only a topology with persistent stores needs.
+fn open(settings: &Settings, topology: &Topology, process_id: &str) -> Result<Storage> {
+    let (Some(engine), true) = (settings.state.engine, has_persistent_stores(topology)) else {
+        return Ok(Storage::in_memory());
+    };
+    let directory = settings.state.directory.join(&settings.application_id);
+    if directory.starts_with(std::env::temp_dir()) {
+        tracing::warn!(directory = %directory.display(), "state.dir is in the temporary directory: it may be deleted at any time");
+    }
+    let config = StorageConfig {
+        directory: directory.clone(),
+        engine,
+        process_id: process_id.to_owned(),
+        block_cache_bytes: BLOCK_CACHE_BYTES,
+    };
+    Storage::open(config).map_err(|source| Error::Store {
+        action: format!("open the state directory {}", directory.display()),
+        source,
+    })
+}
+
+fn has_persistent_stores(topology: &Topology) -> bool {
+    topology
+        .stores()
+        .any(|store| store.spec.engine == EngineKind::Persistent)
+}
+
+/// Memory for the persistent engine's cached blocks.
+const BLOCK_CACHE_BYTES: u64 = 32 * 1024 * 1024;

@@ -1,0 +1,332 @@
+//! The settings as types, by concern. Whoever holds one need not check anything.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kstreams_client::group::GroupConfig;
+use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig};
+use kstreams_store::PersistentEngine;
+use kstreams_topology::graph::ErrorHandlers;
+
+use super::StreamsConfig;
+use super::clients::{self, Role};
+use super::error::ConfigError;
+use super::keys::{self, Kind};
+
+/// All settings of an instance.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `application.id`.
+    pub application_id: String,
+    /// `client.id`, if it was set.
+    pub client_id: Option<String>,
+    /// Stream threads and their turns.
+    pub thread: ThreadSettings,
+    /// When to commit.
+    pub commit: CommitSettings,
+    /// Local state.
+    pub state: StateSettings,
+    /// Internal topics.
+    pub topics: TopicSettings,
+    /// What errors of records lead to.
+    pub errors: ErrorSettings,
+    /// The shared connections.
+    pub client: ClientConfig,
+    /// The consumers of the source topics.
+    pub main_consumer: ConsumerConfig,
+    /// The consumers of the changelogs.
+    pub restore_consumer: ConsumerConfig,
+    /// The producers.
+    pub producer: ProducerConfig,
+    /// Group membership.
+    pub group: GroupConfig,
+}
+
+/// Stream threads and their turns.
+#[derive(Clone, Debug)]
+pub struct ThreadSettings {
+    /// `num.stream.threads`.
+    pub threads: usize,
+    /// `poll.ms`.
+    pub poll_timeout: Duration,
+    /// `buffered.records.per.partition`.
+    pub buffered_records_max: usize,
+    /// `max.task.idle.ms`.
+    pub task_idle_ms: i64,
+    /// `task.timeout.ms`.
+    pub task_timeout: Duration,
+    /// `log.summary.interval.ms`; `None` is off.
+    pub log_summary_interval: Option<Duration>,
+}
+
+/// When to commit.
+#[derive(Clone, Debug)]
+pub struct CommitSettings {
+    /// `commit.interval.ms`.
+    pub interval: Duration,
+    /// `kstreams.uncommitted.max.bytes`: more uncommitted state than this asks for a commit before its time.
+    pub uncommitted_bytes_max: usize,
+    /// `repartition.purge.interval.ms`.
+    pub purge_interval: Duration,
+}
+
+/// Local state.
+#[derive(Clone, Debug)]
+pub struct StateSettings {
+    /// `state.dir`.
+    pub directory: PathBuf,
+    /// `kstreams.state.engine`; `None` keeps persistent stores in memory.
+    pub engine: Option<PersistentEngine>,
+    /// `statestore.cache.max.bytes`, for all threads together.
+    pub cache_bytes: usize,
+    /// `state.cleanup.delay.ms`.
+    pub cleanup_delay: Duration,
+}
+
+/// Internal topics.
+#[derive(Clone, Debug)]
+pub struct TopicSettings {
+    /// `replication.factor`.
+    pub replication_factor: i16,
+    /// `topic.*`.
+    pub defaults: BTreeMap<String, String>,
+    /// `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+}
+
+/// What a record leads to that cannot be decoded or processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The error ends the thread.
+    Fail,
+    /// The record is counted as dropped.
+    Continue,
+}
+
+/// What errors of records lead to.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorSettings {
+    /// `deserialization.exception.handler`.
+    pub deserialization: OnError,
+    /// `processing.exception.handler`.
+    pub processing: OnError,
+}
+
+impl ErrorSettings {
+    /// The handlers that tasks ask.
+    pub(crate) fn handlers(self) -> ErrorHandlers {
+        let continuing = ErrorHandlers::log_and_continue();
+        let mut handlers = ErrorHandlers::default();
+        if self.deserialization == OnError::Continue {
+            handlers.deserialization = continuing.deserialization;
+        }
+        if self.processing == OnError::Continue {
+            handlers.processing = continuing.processing;
+        }
+        handlers
+    }
+}
+
+impl Settings {
+    /// Checks every key and value.
+    pub fn parse(config: &StreamsConfig) -> Result<Self, ConfigError> {
+        for (key, value) in config.values() {
+            match keys::find(key) {
+                Some((_, _, kind)) => kind.check(key, value)?,
+                None => clients::check(key, value)?,
+            }
+        }
+        let values = Values(config);
+        let application_id = application_id(&values)?;
+        let client = ClientConfig::from_properties(&clients::connection(config)).map_err(client_error)?;
+        let main = Role::MainConsumer.properties(config);
+        let restore = Role::RestoreConsumer.properties(config);
+        let producer = with_default(Role::Producer.properties(config), "linger.ms", "100");
+        Ok(Self {
+            client_id: values
+                .text(keys::CLIENT_ID)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+            thread: thread(&values),
+            commit: commit(&values),
+            state: state(&values),
+            topics: TopicSettings {
+                replication_factor: values.number(keys::REPLICATION_FACTOR) as i16,
+                defaults: clients::topics(config),
+                retry_backoff: values.millis(keys::RETRY_BACKOFF_MS),
+            },
+            errors: ErrorSettings {
+                deserialization: values.on_error(keys::DESERIALIZATION_HANDLER),
+                processing: values.on_error(keys::PROCESSING_HANDLER),
+            },
+            group: group(&application_id, &main, &client)?,
+            main_consumer: consumer(&main, "earliest")?,
+            restore_consumer: consumer(&restore, "none")?,
+            producer: ProducerConfig::from_properties(&producer).map_err(client_error)?,
+            client,
+            application_id,
+        })
+    }
+}
+
+fn thread(values: &Values<'_>) -> ThreadSettings {
+    let summary = values.number(keys::LOG_SUMMARY_INTERVAL_MS);
+    ThreadSettings {
+        threads: values.number(keys::NUM_STREAM_THREADS) as usize,
+        poll_timeout: values.millis(keys::POLL_MS),
+        buffered_records_max: values.number(keys::BUFFERED_RECORDS_PER_PARTITION) as usize,
+        task_idle_ms: values.number(keys::MAX_TASK_IDLE_MS),
+        task_timeout: values.millis(keys::TASK_TIMEOUT_MS),
+        log_summary_interval: (summary > 0).then(|| Duration::from_millis(summary as u64)),
+    }
+}
+
+fn commit(values: &Values<'_>) -> CommitSettings {
+    CommitSettings {
+        interval: values.millis(keys::COMMIT_INTERVAL_MS),
+        uncommitted_bytes_max: values.number(keys::UNCOMMITTED_MAX_BYTES) as usize,
+        purge_interval: values.millis(keys::REPARTITION_PURGE_INTERVAL_MS),
+    }
+}
+
+fn state(values: &Values<'_>) -> StateSettings {
+    let cache = if values.is_set(keys::STATESTORE_CACHE_MAX_BYTES) {
+        keys::STATESTORE_CACHE_MAX_BYTES
+    } else {
+        keys::CACHE_MAX_BYTES_BUFFERING
+    };
+    let engine = match values
+        .text(keys::STATE_ENGINE)
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "memory" => None,
+        "rocksdb" => Some(PersistentEngine::RocksDb),
+        _ => Some(PersistentEngine::Fjall),
+    };
+    StateSettings {
+        directory: values
+            .text(keys::STATE_DIR)
+            .map_or_else(|| std::env::temp_dir().join("kafka-streams"), PathBuf::from),
+        engine,
+        cache_bytes: values.number(cache) as usize,
+        cleanup_delay: values.millis(keys::STATE_CLEANUP_DELAY_MS),
+    }
+}
+
+/// The id becomes part of topic names, so it must be fit for one.
+fn application_id(values: &Values<'_>) -> Result<String, ConfigError> {
+    let id = values.text(keys::APPLICATION_ID).ok_or(ConfigError::Missing {
+        key: keys::APPLICATION_ID,
+        allowed: "a name of letters, digits, '.', '_' and '-'",
+    })?;
+    if values.text(keys::BOOTSTRAP_SERVERS).is_none() {
+        return Err(ConfigError::Missing {
+            key: keys::BOOTSTRAP_SERVERS,
+            allowed: "a list of host:port",
+        });
+    }
+    let fit = id
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if !fit || id.len() > 200 {
+        return Err(ConfigError::Value {
+            key: keys::APPLICATION_ID.to_owned(),
+            value: id.to_owned(),
+            allowed: "at most 200 letters, digits, '.', '_' and '-', because topics are named after it".to_owned(),
+        });
+    }
+    Ok(id.to_owned())
+}
+
+fn group(id: &str, main: &BTreeMap<String, String>, client: &ClientConfig) -> Result<GroupConfig, ConfigError> {
+    let millis = |key: &str, default: Duration| match main.get(key) {
+        None => Ok(default),
+        Some(value) => match value.trim().parse::<u64>() {
+            Ok(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
+            _ => Err(ConfigError::Value {
+                key: key.to_owned(),
+                value: value.clone(),
+                allowed: "a whole number of at least 1".to_owned(),
+            }),
+        },
+    };
+    let mut group = GroupConfig::new(id);
+    group.instance_id = main.get("group.instance.id").cloned();
+    group.rack = main.get("client.rack").cloned();
+    group.session_timeout = millis("session.timeout.ms", group.session_timeout)?;
+    group.heartbeat_interval = millis("heartbeat.interval.ms", group.heartbeat_interval)?;
+    group.poll_interval_max = millis("max.poll.interval.ms", group.poll_interval_max)?;
+    group.retry_backoff = client.retry_backoff;
+    group.retry_backoff_max = client.retry_backoff_max;
+    group.request_timeout = client.request_timeout;
+    if group.heartbeat_interval >= group.session_timeout {
+        return Err(ConfigError::Value {
+            key: "heartbeat.interval.ms".to_owned(),
+            value: group.heartbeat_interval.as_millis().to_string(),
+            allowed: format!(
+                "less than session.timeout.ms, which is {}",
+                group.session_timeout.as_millis()
+            ),
+        });
+    }
+    Ok(group)
+}
+
+fn consumer(properties: &BTreeMap<String, String>, reset: &str) -> Result<ConsumerConfig, ConfigError> {
+    let mut properties = with_default(properties.clone(), "auto.offset.reset", reset);
+    if reset == "none" {
+        properties.insert("auto.offset.reset".to_owned(), reset.to_owned());
+    }
+    ConsumerConfig::from_properties(&properties).map_err(client_error)
+}
+
+fn with_default(mut properties: BTreeMap<String, String>, key: &str, value: &str) -> BTreeMap<String, String> {
+    properties.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+    properties
+}
+
+fn client_error(error: kstreams_client::ConfigError) -> ConfigError {
+    ConfigError::Value {
+        key: error.key,
+        value: error.value,
+        allowed: error.allowed,
+    }
+}
+
+/// Typed reading of values that were checked.
+struct Values<'a>(&'a StreamsConfig);
+
+impl Values<'_> {
+    fn is_set(&self, key: &str) -> bool {
+        self.0.get(key).is_some()
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(str::trim)
+    }
+
+    fn number(&self, key: &str) -> i64 {
+        let default = keys::find(key).map_or("", |(_, default, _)| default);
+        let text = self.text(key).unwrap_or(default);
+        text.parse()
+            .expect("the value was checked against the table, whose defaults are good")
+    }
+
+    fn millis(&self, key: &str) -> Duration {
+        Duration::from_millis(self.number(key).max(0) as u64)
+    }
+
+    fn on_error(&self, key: &str) -> OnError {
+        match (keys::find(key), self.text(key)) {
+            (Some((_, _, Kind::Handler(fail, go_on))), Some(value))
+                if keys::handler(value, fail, go_on) == Some(true) =>
+            {
+                OnError::Continue
+            }
+            _ => OnError::Fail,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Promises of the configuration: what is taken, what is refused, and what the refusal says.
+
+use std::time::Duration;
+
+use super::*;
+
+fn base() -> StreamsConfig {
+    StreamsConfig::new("app", "localhost:9092")
+}
+
+fn refusal(key: &str, value: &str) -> String {
+    match base().set(key, value).check() {
+        Ok(()) => format!("{key}={value} was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_refusal_names_key_value_and_what_is_allowed() {
+    let cases = [
+        (
+            "num.stream.threads",
+            "0",
+            "num.stream.threads=\"0\" is not allowed: expected a whole number from 1 to 1024",
+        ),
+        (
+            "commit.interval.ms",
+            "soon",
+            "commit.interval.ms=\"soon\" is not allowed: expected a whole number of at least 0",
+        ),
+        (
+            "comit.interval.ms",
+            "1",
+            "comit.interval.ms=\"1\" is unknown: did you mean commit.interval.ms?",
+        ),
+        (
+            "nonsense",
+            "1",
+            "nonsense=\"1\" is unknown: no key of Kafka Streams or of its clients is called so",
+        ),
+        (
+            "kstreams.state.engine",
+            "sled",
+            "kstreams.state.engine=\"sled\" is not allowed: expected one of fjall, rocksdb, memory",
+        ),
+        (
+            "processing.guarantee",
+            "exactly_once_v2",
+            "processing.guarantee=\"exactly_once_v2\" is not supported by this version: exactly_once_v2 is not built yet; allowed is at_least_once",
+        ),
+        (
+            "num.standby.replicas",
+            "1",
+            "num.standby.replicas=\"1\" is not supported by this version: standby tasks are not built yet; allowed is 0",
+        ),
+        (
+            "consumer.group.id",
+            "x",
+            "consumer.group.id=\"x\" is not supported by this version: it is the application.id",
+        ),
+        (
+            "application.id",
+            "a b",
+            "application.id=\"a b\" is not allowed: expected at most 200 letters, digits, '.', '_' and '-', because topics are named after it",
+        ),
+    ];
+    for (key, value, message) in cases {
+        assert_eq!(refusal(key, value), message);
+    }
+    assert!(refusal("bootstrap.servers", "nowhere").contains("host:port"));
+    assert!(refusal("producer.session.timeout.ms", "1").contains("unknown"));
+    assert!(refusal("consumer.request.timeout.ms", "1").contains("without a prefix"));
+}
+
+#[test]
+fn what_is_off_may_be_said() {
+    for (key, value) in [
+        ("processing.guarantee", "at_least_once"),
+        ("group.protocol", "CLASSIC"),
+        ("num.standby.replicas", "0"),
+        (
+            "deserialization.exception.handler",
+            "org.apache.kafka.streams.errors.LogAndContinueExceptionHandler",
+        ),
+        ("topic.segment.bytes", "1048576"),
+        ("producer.linger.ms", "5"),
+        ("main.consumer.session.timeout.ms", "10000"),
+    ] {
+        assert!(base().set(key, value).check().is_ok(), "{}", refusal(key, value));
+    }
+}
+
+#[test]
+fn what_is_required_must_be_there() {
+    let error = StreamsConfig::default().check().map_err(|e| e.to_string());
+    assert_eq!(
+        error,
+        Err("application.id is required and was not set: a name of letters, digits, '.', '_' and '-'".to_owned())
+    );
+}
+
+#[test]
+fn a_longer_prefix_wins_whatever_the_order() {
+    let settings = Settings::parse(
+        &base()
+            .set("main.consumer.session.timeout.ms", 7000)
+            .set("consumer.session.timeout.ms", 8000)
+            .set("session.timeout.ms", 9000),
+    )
+    .unwrap();
+    assert_eq!(settings.group.session_timeout, Duration::from_secs(7));
+}
+
+#[test]
+fn the_environment_wins_over_what_came_before() {
+    let variables = [
+        ("KSTREAMS_COMMIT_INTERVAL_MS", "77"),
+        ("OTHER", "1"),
+        ("KSTREAMS_NUM_STREAM_THREADS", "3"),
+    ];
+    let config = base()
+        .set("commit.interval.ms", 1)
+        .environment(variables.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let settings = Settings::parse(&config).unwrap();
+    assert_eq!(settings.commit.interval, Duration::from_millis(77));
+    assert_eq!(settings.thread.threads, 3);
+}
+
+#[test]
+fn a_file_is_read() {
+    let path = std::env::temp_dir().join(format!("kstreams-config-{}.properties", std::process::id()));
+    std::fs::write(
+        &path,
+        "application.id=from-file\nbootstrap.servers=a:1,b:2\ncache.max.bytes.buffering=5\n",
+    )
+    .unwrap();
+    let settings = Settings::parse(&StreamsConfig::from_file(&path).unwrap()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(settings.application_id, "from-file");
+    assert_eq!(settings.state.cache_bytes, 5);
+    let missing = StreamsConfig::from_file("no-such.properties").map_err(|e| e.to_string());
+    assert_eq!(
+        missing,
+        Err("could not read the configuration file no-such.properties".to_owned())
+    );
+}

@@ -1,0 +1,170 @@
+//! What can go wrong while an application runs, and what each error asks for.
+
+use kstreams_topology::TaskId;
+
+use crate::config::ConfigError;
+use crate::state::State;
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong while an application is built, started or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A call that the instance's state does not allow.
+    #[error("cannot {call} an instance that is {state}")]
+    State {
+        /// What was asked for.
+        call: &'static str,
+        /// The state it met.
+        state: State,
+    },
+    /// `close` was called on a stream thread, which would wait for itself.
+    #[error("close was called from stream thread {thread}, which would wait for itself: call it from another thread")]
+    CloseFromStreamThread {
+        /// The thread.
+        thread: String,
+    },
+    /// The topology cannot be run.
+    #[error("the topology cannot be run")]
+    Topology(#[source] kstreams_topology::Error),
+    /// The state directory or a store in it could not be used.
+    #[error("could not {action}")]
+    Store {
+        /// What was tried.
+        action: String,
+        /// Why.
+        #[source]
+        source: kstreams_store::Error,
+    },
+    /// A broker could not be asked, or refused.
+    #[error("could not {action}")]
+    Client {
+        /// What was tried.
+        action: String,
+        /// Why.
+        #[source]
+        source: kstreams_client::Error,
+    },
+    /// A task failed for good.
+    #[error("task {task} failed")]
+    Task {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        #[source]
+        source: kstreams_task::Error,
+    },
+    /// Source topics do not exist.
+    #[error("source topics are missing: {}", topics.join(", "))]
+    MissingSourceTopics {
+        /// Their names.
+        topics: Vec<String>,
+    },
+    /// An internal topic is there, but not as it must be.
+    #[error(
+        "internal topic {topic} has {found} partitions and needs {needed}: reset the application before changing its topology or its input"
+    )]
+    InternalTopic {
+        /// The topic.
+        topic: String,
+        /// Its partitions.
+        found: i32,
+        /// What the topology needs.
+        needed: i32,
+    },
+    /// The leader of the group could not assign tasks.
+    #[error("the leader of the group could not assign tasks: {reason}")]
+    Assignment {
+        /// What the leader said.
+        reason: String,
+    },
+    /// A member asked that all instances shut down.
+    #[error("a member of the group asked that the whole application shuts down")]
+    ShutdownRequested,
+    /// The committed offset of an input partition is gone, and no policy says where to go on.
+    #[error("partition {partition} of {topic} has no record at offset {offset}, and auto.offset.reset is none")]
+    OffsetOutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+    },
+    /// A stream thread panicked.
+    #[error("stream thread {thread} panicked: {message}")]
+    Panicked {
+        /// The thread.
+        thread: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// The process's signals could not be listened to.
+    #[error("could not listen for Ctrl-C")]
+    Signal(#[source] ctrlc::Error),
+    /// A thread could not be started.
+    #[error("could not start thread {name}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What an error asks for. Only the stream thread's loop looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// The same thing may work later; nothing is lost.
+    Retry,
+    /// Records were lost on their way out: everything since the last commit is to be done again.
+    Revive,
+    /// The group went on without this thread: its tasks may be run elsewhere.
+    Rejoin,
+    /// The thread cannot go on; the uncaught error handler decides what follows.
+    Stop,
+}
+
+impl Error {
+    /// What this error asks for.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Client { source, .. } => of_client(source),
+            // A record that failed half-way is taken from the inbox: only going back to the commit brings it again.
+            Self::Task { source, .. } => match client_cause(source).map(of_client) {
+                Some(Disposition::Retry | Disposition::Revive) => Disposition::Revive,
+                Some(other) => other,
+                None => Disposition::Stop,
+            },
+            _ => Disposition::Stop,
+        }
+    }
+}
+
+fn of_client(error: &kstreams_client::Error) -> Disposition {
+    use kstreams_client::Error as Client;
+    match error {
+        Client::NotMember { .. } => Disposition::Rejoin,
+        Client::Delivery { source, .. } if source.is_retriable() => Disposition::Revive,
+        error if error.is_retriable() => Disposition::Retry,
+        _ => Disposition::Stop,
+    }
+}
+
+/// The client's error at the bottom of a task's.
+fn client_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a kstreams_client::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(client) = error.downcast_ref() {
+            return Some(client);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,425 @@
+//! What the threads of one instance share: settings, connections, state directory, and the instance's life.
+//!
+//! Threads report where they are; the instance's own state follows from that. No lock is held while user code runs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kstreams_assignor::ProcessId;
+use kstreams_client::{Client, Waker};
+use kstreams_store::Storage;
+use kstreams_topology::Topology;
+use tracing::{error, info, warn};
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::housekeeping::Chores;
+use crate::metrics::{Gauge, Metric, ThreadMetrics, names};
+use crate::rebalance::Layout;
+use crate::state::{Move, State};
+use crate::thread::{ThreadState, spawn};
+
+/// A move of the instance from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// Where it was.
+    pub from: State,
+    /// Where it is.
+    pub to: State,
+}
+
+/// What an error that ended a stream thread leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUncaught {
+    /// Another thread takes its place.
+    ReplaceThread,
+    /// The instance stops, in state ERROR.
+    #[default]
+    ShutdownClient,
+    /// All instances of the application stop, in state ERROR.
+    ShutdownApplication,
+}
+
+pub(crate) type Listener = Box<dyn Fn(StateChange) + Send + Sync>;
+pub(crate) type UncaughtHandler = Box<dyn Fn(&Error) -> OnUncaught + Send + Sync>;
+
+/// Shared by the façade and all threads of an instance.
+pub(crate) struct Instance {
+    pub(crate) settings: Settings,
+    pub(crate) topology: Topology,
+    pub(crate) layout: Layout,
+    pub(crate) client: Client,
+    pub(crate) storage: Storage,
+    pub(crate) process: ProcessId,
+    pub(crate) client_id: String,
+    pub(crate) chores: Chores,
+    listener: Option<Listener>,
+    handler: Option<UncaughtHandler>,
+    /// Set when threads are to stop; looked at once a turn.
+    stopping: AtomicBool,
+    /// Set when the members are to ask the whole application to shut down.
+    announcing: AtomicBool,
+    failed: Gauge,
+    life: Mutex<Life>,
+    changed: Condvar,
+}
+
+struct Life {
+    state: State,
+    threads: BTreeMap<usize, ThreadSlot>,
+}
+
+struct ThreadSlot {
+    name: String,
+    state: ThreadState,
+    metrics: Arc<ThreadMetrics>,
+    waker: Option<Waker>,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// What a new stream thread is given.
+pub(crate) struct ThreadPlace {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) metrics: Arc<ThreadMetrics>,
+}
+
+/// What an instance is made of.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) topology: Topology,
+    pub(crate) client: Client,
+    pub(crate) storage: Storage,
+    pub(crate) process: ProcessId,
+    pub(crate) client_id: String,
+    pub(crate) chores: Chores,
+    pub(crate) listener: Option<Listener>,
+    pub(crate) handler: Option<UncaughtHandler>,
+}
+
+impl Instance {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            layout: Layout::new(parts.topology.subtopologies(&parts.settings.application_id)),
+            settings: parts.settings,
+            topology: parts.topology,
+            client: parts.client,
+            storage: parts.storage,
+            process: parts.process,
+            client_id: parts.client_id,
+            chores: parts.chores,
+            listener: parts.listener,
+            handler: parts.handler,
+            stopping: AtomicBool::new(false),
+            announcing: AtomicBool::new(false),
+            failed: Gauge::default(),
+            life: Mutex::new(Life {
+                state: State::Created,
+                threads: BTreeMap::new(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.life().state
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_announcing_shutdown(&self) -> bool {
+        self.announcing.load(Ordering::Relaxed)
+    }
+
+    /// Goes to REBALANCING and starts the stream threads.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
+        let from = self.state();
+        if from != State::Created || !self.go(State::Rebalancing) {
+            return Err(Error::State {
+                call: "start",
+                state: from,
+            });
+        }
+        for _ in 0..self.settings.thread.threads {
+            self.add_thread()?;
+        }
+        Ok(())
+    }
+
+    /// Starts one more stream thread, under the lowest free number.
+    fn add_thread(self: &Arc<Self>) -> Result<()> {
+        let place = {
+            let mut life = self.life();
+            let index = (1..).find(|n| !life.threads.contains_key(n)).unwrap_or(usize::MAX);
+            let place = ThreadPlace {
+                index,
+                name: format!("{}-StreamThread-{index}", self.client_id),
+                metrics: Arc::new(ThreadMetrics::default()),
+            };
+            let slot = ThreadSlot {
+                name: place.name.clone(),
+                state: ThreadState::Created,
+                metrics: place.metrics.clone(),
+                waker: None,
+                handle: None,
+            };
+            life.threads.insert(index, slot);
+            place
+        };
+        let index = place.index;
+        let handle = spawn(self.clone(), place)?;
+        if let Some(slot) = self.life().threads.get_mut(&index) {
+            slot.handle = Some(handle);
+        }
+        Ok(())
+    }
+
+    /// A thread's consumer can be woken through this.
+    pub(crate) fn thread_wakes_by(&self, index: usize, waker: Waker) {
+        if let Some(slot) = self.life().threads.get_mut(&index) {
+            slot.waker = Some(waker);
+        }
+    }
+
+    /// A thread says where it is. The instance follows: any thread that takes on or gives up tasks makes it rebalance,
+    /// and it runs when all do.
+    pub(crate) fn thread_moved(&self, index: usize, to: ThreadState) {
+        let follow = {
+            let mut life = self.life();
+            let Some(slot) = life.threads.get_mut(&index) else {
+                return;
+            };
+            slot.state = to;
+            slot.metrics.state.set(to as u64);
+            follows(to, life.threads.values().map(|slot| slot.state))
+        };
+        self.changed.notify_all();
+        if let Some(state) = follow {
+            self.go(state);
+        }
+    }
+
+    /// A thread ended by an error: the handler decides what follows.
+    pub(crate) fn thread_failed(self: &Arc<Self>, index: usize, error: &Error) {
+        self.failed.add(1);
+        let response = match error {
+            // Every member is told the same: there is nothing left to decide.
+            Error::ShutdownRequested => OnUncaught::ShutdownClient,
+            _ => self
+                .handler
+                .as_ref()
+                .map_or(OnUncaught::default(), |handler| handler(error)),
+        };
+        error!(
+            thread = index,
+            ?response,
+            error = error as &dyn std::error::Error,
+            "stream thread failed"
+        );
+        match response {
+            OnUncaught::ReplaceThread => {
+                self.thread_moved(index, ThreadState::Dead);
+                if self.state().is_running_or_rebalancing()
+                    && let Err(error) = self.add_thread()
+                {
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "no thread could be started in its place"
+                    );
+                }
+            }
+            OnUncaught::ShutdownClient => self.stop_in_background(State::PendingError, State::Error),
+            OnUncaught::ShutdownApplication => {
+                self.announcing.store(true, Ordering::Relaxed);
+                self.thread_moved(index, ThreadState::Dead);
+                // Somebody has to carry the message to the group.
+                let alone = !self.life().threads.values().any(|slot| slot.state.is_alive());
+                if alone && self.add_thread().is_err() {
+                    self.stop_in_background(State::PendingError, State::Error);
+                }
+            }
+        }
+    }
+
+    /// Stops everything and waits for it; `false` if that took longer than `timeout`.
+    pub(crate) fn close(self: &Arc<Self>, timeout: Option<Duration>) -> Result<bool> {
+        if let Some(thread) = self.current_thread() {
+            return Err(Error::CloseFromStreamThread { thread });
+        }
+        self.stop_in_background(State::PendingShutdown, State::NotRunning);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        Ok(self.wait(deadline, State::is_final))
+    }
+
+    /// Waits until the state is one of those; `false` if the deadline came first.
+    pub(crate) fn wait(&self, deadline: Option<Instant>, until: impl Fn(State) -> bool) -> bool {
+        let mut life = self.life();
+        while !until(life.state) {
+            life = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(life).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return false,
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(life, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        true
+    }
+
+    /// Tells all threads to stop; a thread of its own waits for them, so that whoever asked may be one of them.
+    fn stop_in_background(self: &Arc<Self>, pending: State, done: State) {
+        if !self.go(pending) {
+            return;
+        }
+        self.stopping.store(true, Ordering::Relaxed);
+        let instance = self.clone();
+        let name = format!("{}-CloseThread", self.client_id);
+        let closing = std::thread::Builder::new().name(name).spawn(move || {
+            instance.join_threads();
+            instance.chores.stop();
+            instance.go(done);
+        });
+        if let Err(error) = closing {
+            warn!(%error, "no thread could be started to wait for the stream threads");
+            self.go(done);
+        }
+    }
+
+    fn join_threads(&self) {
+        loop {
+            let handle = {
+                let mut life = self.life();
+                for slot in life.threads.values() {
+                    if let Some(waker) = &slot.waker {
+                        waker.wake();
+                    }
+                }
+                life.threads.values_mut().find_map(|slot| slot.handle.take())
+            };
+            let Some(handle) = handle else { return };
+            // A panic was reported by the thread itself.
+            let _ = handle.join();
+        }
+    }
+
+    /// Goes to a state, if the table allows it, and tells the listener.
+    fn go(&self, to: State) -> bool {
+        let from = {
+            let mut life = self.life();
+            let from = life.state;
+            match from.moves_to(to) {
+                Move::Allowed => life.state = to,
+                Move::Refused => return false,
+                Move::Illegal => {
+                    warn!(%from, %to, "state change refused");
+                    return false;
+                }
+            }
+            from
+        };
+        if from != to {
+            info!(application = %self.settings.application_id, %from, %to, "state changed");
+        }
+        if let Some(listener) = &self.listener {
+            listener(StateChange { from, to });
+        }
+        self.changed.notify_all();
+        true
+    }
+
+    /// The name of the stream thread that is running this, if one is.
+    fn current_thread(&self) -> Option<String> {
+        let current = std::thread::current();
+        let name = current.name()?;
+        let life = self.life();
+        let slot = life.threads.values().find(|slot| slot.name == name)?;
+        let handle = slot.handle.as_ref()?;
+        (handle.thread().id() == current.id()).then(|| name.to_owned())
+    }
+
+    /// The snapshot of all metrics.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        let life = self.life();
+        let tags = BTreeMap::from([("client-id", self.client_id.clone())]);
+        let alive = life.threads.values().filter(|slot| slot.state.is_alive()).count();
+        let mut metrics: Vec<Metric> = [
+            (names::CLIENT_STATE, life.state as u64 as f64),
+            (names::ALIVE_THREADS, alive as f64),
+            (names::FAILED_THREADS, self.failed.value() as f64),
+        ]
+        .into_iter()
+        .map(|(name, value)| Metric {
+            group: names::STREAM,
+            name,
+            tags: tags.clone(),
+            value,
+        })
+        .collect();
+        for slot in life.threads.values() {
+            slot.metrics.collect(&slot.name, &mut metrics);
+        }
+        metrics
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the instance does when a thread has moved, given where all threads are now.
+fn follows(moved: ThreadState, threads: impl Iterator<Item = ThreadState>) -> Option<State> {
+    match moved {
+        ThreadState::PartitionsRevoked | ThreadState::PartitionsAssigned => Some(State::Rebalancing),
+        ThreadState::Running | ThreadState::Dead => {
+            let mut running = false;
+            let mut stopping = false;
+            for state in threads {
+                match state {
+                    ThreadState::Running => running = true,
+                    ThreadState::Dead => {}
+                    ThreadState::PendingShutdown => stopping = true,
+                    _ => return None,
+                }
+            }
+            (running || (moved == ThreadState::Running && !stopping)).then_some(State::Running)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_runs_when_every_thread_does() {
+        use ThreadState::*;
+        let cases = [
+            (
+                PartitionsRevoked,
+                vec![PartitionsRevoked, Running],
+                Some(State::Rebalancing),
+            ),
+            (Running, vec![Running, PartitionsAssigned], None),
+            (Running, vec![Running, Running], Some(State::Running)),
+            (Running, vec![Running, Dead], Some(State::Running)),
+            (Dead, vec![Running, Dead], Some(State::Running)),
+            (Dead, vec![Dead], None),
+            (Running, vec![Running, PendingShutdown], Some(State::Running)),
+            (Starting, vec![Starting], None),
+        ];
+        for (moved, threads, expected) in cases {
+            assert_eq!(
+                follows(moved, threads.clone().into_iter()),
+                expected,
+                "{moved} of {threads:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! State from changelogs: read from where each store stands to where the log ended, in batches.
+//!
+//! Restoring happens on the stream thread, between the turns of tasks that run already: fetching, checking and
+//! decompressing is the I/O thread's work, and what is left, putting batches into the store, comes in small portions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kstreams_client::admin::OffsetSpec;
+use kstreams_client::consume::Isolation;
+use kstreams_client::{Consumer, ConsumerEvent, Start};
+use kstreams_store::Changelog;
+use kstreams_task::{ActiveTask, ChangelogState};
+use kstreams_topology::TaskId;
+use kstreams_wire::TopicPartition;
+use kstreams_wire::batch::Records;
+use tracing::{info, warn};
+
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::tasks::Tasks;
+
+/// Restores the stores of a stream thread's tasks.
+pub(crate) struct Restorer {
+    instance: Arc<Instance>,
+    consumer: Consumer,
+    tasks: BTreeMap<TaskId, Restoring>,
+    /// What is being read, and which task it belongs to.
+    reading: BTreeMap<TopicPartition, Reading>,
+    broken: Vec<(TaskId, String)>,
+}
+
+/// A task that restores.
+struct Restoring {
+    since: Instant,
+    records: u64,
+    /// Changelogs whose end is not known yet.
+    unlisted: Vec<ChangelogState>,
+    /// Changelogs that are being read.
+    open: BTreeSet<TopicPartition>,
+}
+
+struct Reading {
+    task: TaskId,
+    store: String,
+    /// The offset behind the last record to be restored.
+    end: i64,
+}
+
+/// A task whose stores are up to date.
+pub(crate) struct Restored {
+    pub(crate) task: TaskId,
+    pub(crate) records: u64,
+    pub(crate) took: Duration,
+}
+
+impl Restorer {
+    pub(crate) fn new(instance: &Arc<Instance>) -> Self {
+        Self {
+            consumer: instance.client.consumer(instance.settings.restore_consumer.clone()),
+            instance: instance.clone(),
+            tasks: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// Whether any task is not restored yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Begins to restore a task. One without changelogs is through at the next step.
+    pub(crate) fn add(&mut self, task: TaskId, changelogs: Vec<ChangelogState>) {
+        let restoring = Restoring {
+            since: Instant::now(),
+            records: 0,
+            unlisted: changelogs,
+            open: BTreeSet::new(),
+        };
+        self.tasks.insert(task, restoring);
+    }
+
+    /// The task runs, or is gone.
+    pub(crate) fn forget(&mut self, task: TaskId) {
+        self.tasks.remove(&task);
+        let gone: Vec<TopicPartition> = self
+            .reading
+            .iter()
+            .filter(|(_, reading)| reading.task == task)
+            .map(|(partition, _)| partition.clone())
+            .collect();
+        self.consumer.unassign(&gone);
+        for partition in gone {
+            self.reading.remove(&partition);
+        }
+    }
+
+    /// Reads for up to `timeout` and applies what came. The tasks that are through; each is to be forgotten when it runs.
+    pub(crate) fn step(&mut self, tasks: &mut Tasks, group: &mut Consumer, timeout: Duration) -> Result<Vec<Restored>> {
+        self.list(group)?;
+        if !self.reading.is_empty() {
+            for event in self.consumer.poll(timeout) {
+                self.on_event(event, tasks)?;
+            }
+            self.close_ended(tasks);
+        }
+        let through = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.open.is_empty() && task.unlisted.is_empty());
+        Ok(through
+            .map(|(id, task)| Restored {
+                task: *id,
+                records: task.records,
+                took: task.since.elapsed(),
+            })
+            .collect())
+    }
+
+    /// Finds out where the new changelogs end, and begins to read those that are behind.
+    fn list(&mut self, group: &mut Consumer) -> Result<()> {
+        let new: Vec<(TaskId, ChangelogState)> = self
+            .tasks
+            .iter()
+            .flat_map(|(id, task)| task.unlisted.iter().map(|state| (*id, state.clone())))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let ends = self.ends(&new, group)?;
+        let mut starts = Vec::new();
+        for (task, state) in new {
+            let partition = state.changelog.partition().clone();
+            let end = ends.get(&partition).copied().unwrap_or(0);
+            if let Some(restoring) = self.tasks.get_mut(&task) {
+                restoring
+                    .unlisted
+                    .retain(|other| other.changelog.partition() != &partition);
+                let next = state.offset.map_or(0, |offset| offset + 1);
+                if next > end {
+                    warn!(%task, store = state.store, changelog = %partition, next, end, "the changelog ends before the store does");
+                    self.broken.push((task, state.store));
+                } else if next < end {
+                    restoring.open.insert(partition.clone());
+                    info!(%task, store = state.store, changelog = %partition, from = next, to = end, "restoring");
+                    let reading = Reading {
+                        task,
+                        store: state.store,
+                        end,
+                    };
+                    self.reading.insert(partition.clone(), reading);
+                    let start = state
+                        .offset
+                        .map_or(Start::Beginning, |offset| Start::Offset(offset + 1));
+                    starts.push((partition, start));
+                }
+            }
+        }
+        self.consumer.assign(&starts);
+        Ok(())
+    }
+
+    /// Where changelogs end. A source topic that serves as changelog ends where the group has committed: what comes
+    /// after it is input.
+    fn ends(&self, new: &[(TaskId, ChangelogState)], group: &mut Consumer) -> Result<BTreeMap<TopicPartition, i64>> {
+        let partitions: Vec<TopicPartition> = new
+            .iter()
+            .map(|(_, state)| state.changelog.partition().clone())
+            .collect();
+        let wanted: Vec<_> = partitions
+            .iter()
+            .map(|partition| (partition.clone(), OffsetSpec::Latest))
+            .collect();
+        let failed = |source| Error::Client {
+            action: "find the ends of the changelogs".to_owned(),
+            source,
+        };
+        let listed = self
+            .instance
+            .client
+            .admin()
+            .list_offsets(&wanted, Isolation::ReadUncommitted);
+        let mut ends = BTreeMap::new();
+        for (partition, end) in listed.map_err(failed)? {
+            ends.insert(partition, end.map_err(failed)?.offset.unwrap_or(0));
+        }
+        let sources: Vec<TopicPartition> = new
+            .iter()
+            .filter(|(_, state)| matches!(state.changelog, Changelog::Source(_)))
+            .map(|(_, state)| state.changelog.partition().clone())
+            .collect();
+        if !sources.is_empty() {
+            let limit = self.instance.settings.client.api_timeout;
+            let committed = group.committed(&sources, limit).map_err(failed)?;
+            for partition in sources {
+                let consumed = committed.get(&partition).map_or(0, |committed| committed.offset);
+                ends.entry(partition).and_modify(|end| *end = (*end).min(consumed));
+            }
+        }
+        Ok(ends)
+    }
+
+    fn on_event(&mut self, event: ConsumerEvent, tasks: &mut Tasks) -> Result<()> {
+        match event {
+            ConsumerEvent::Fetched { partition, records, .. } => self.apply(&partition, records, tasks),
+            ConsumerEvent::OutOfRange { partition, offset } => {
+                self.give_up(&partition, offset);
+                Ok(())
+            }
+            ConsumerEvent::NoOffset { partition } => {
+                self.give_up(&partition, -1);
+                Ok(())
+            }
+            ConsumerEvent::Error(source) => Err(Error::Client {
+                action: "read the changelogs".to_owned(),
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, partition: &TopicPartition, records: Vec<Records>, tasks: &mut Tasks) -> Result<()> {
+        let Some(reading) = self.reading.get(partition) else {
+            return Ok(());
+        };
+        let id = reading.task;
+        let Some(owned) = tasks.get_mut(id) else { return Ok(()) };
+        let counters = owned.metrics.clone();
+        let Some(task) = owned.restoring() else { return Ok(()) };
+        let mut count = 0;
+        for batch in records {
+            count +=
+                apply_batch(task, partition, batch, reading.end).map_err(|source| Error::Task { task: id, source })?;
+        }
+        counters.restored.add(count);
+        if let Some(restoring) = self.tasks.get_mut(&id) {
+            restoring.records += count;
+        }
+        Ok(())
+    }
+
+    /// Ends the reading of changelogs that have been read to their end.
+    fn close_ended(&mut self, tasks: &mut Tasks) {
+        let mut ended = Vec::new();
+        let mut remaining: BTreeMap<TaskId, u64> = BTreeMap::new();
+        for (partition, reading) in &self.reading {
+            let position = self.consumer.position(partition);
+            if position.is_some_and(|position| position >= reading.end) {
+                ended.push(partition.clone());
+            }
+            let left = reading.end - position.unwrap_or(reading.end).min(reading.end);
+            *remaining.entry(reading.task).or_default() += left as u64;
+        }
+        for (task, left) in remaining {
+            if let Some(owned) = tasks.get_mut(task) {
+                owned.metrics.restore_remaining.set(left);
+            }
+        }
+        self.consumer.unassign(&ended);
+        for partition in ended {
+            if let Some(reading) = self.reading.remove(&partition)
+                && let Some(restoring) = self.tasks.get_mut(&reading.task)
+            {
+                restoring.open.remove(&partition);
+            }
+        }
+    }
+
+    /// The log begins behind the offset of the store: its state cannot be completed.
+    fn give_up(&mut self, partition: &TopicPartition, offset: i64) {
+        if let Some(reading) = self.reading.remove(partition) {
+            warn!(task = %reading.task, store = reading.store, changelog = %partition, offset, "the changelog has no such offset");
+            self.broken.push((reading.task, reading.store));
+        }
+    }
+
+    /// The stores whose changelog does not reach back to where they stand: they are to be built anew.
+    pub(crate) fn take_broken(&mut self) -> Vec<(TaskId, String)> {
+        std::mem::take(&mut self.broken)
+    }
+}
+
+/// Applies the records of a batch that lie before `end`. How many there were.
+fn apply_batch(
+    task: &mut ActiveTask,
+    partition: &TopicPartition,
+    mut batch: Records,
+    end: i64,
+) -> kstreams_task::Result<u64> {
+    let mut places = Vec::new();
+    let mut last = None;
+    let mut shared = None;
+    loop {
+        let record = batch.next().map_err(|source| kstreams_task::Error::Corrupt {
+            partition: partition.clone(),
+            source,
+        })?;
+        let Some(record) = record.filter(|record| record.offset < end) else {
+            break;
+        };
+        last = Some(record.offset);
+        let base = record.shared.as_ptr() as usize;
+        let place = |bytes: &[u8]| {
+            let from = bytes.as_ptr() as usize - base;
+            from..from + bytes.len()
+        };
+        // A changelog record without a key says nothing about any entry.
+        if let Some(key) = record.key {
+            places.push((place(key), record.value.map(place), record.timestamp));
+        }
+        if shared.is_none() {
+            shared = Some(record.shared.clone());
+        }
+    }
+    let (Some(last), Some(shared)) = (last, shared) else {
+        return Ok(0);
+    };
+    let slice = |place: std::ops::Range<usize>| shared.get(place).unwrap_or_default();
+    let records = places
+        .into_iter()
+        .map(|(key, value, timestamp)| (slice(key), value.map(slice), timestamp));
+    task.restore(partition, records, last)
+}

@@ -1,0 +1,216 @@
+//! The tasks of one stream thread: which there are, how far each has come, and how they are opened and closed.
+
+pub(crate) mod diff;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kstreams_store::CacheBudget;
+use kstreams_task::{ActiveTask, Close, TaskConfig};
+use kstreams_topology::TaskId;
+use kstreams_topology::blueprint::{GraphScope, TaskEnvironment};
+use kstreams_topology::graph::ErrorHandlers;
+use kstreams_wire::TopicPartition;
+use tracing::{info, warn};
+
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::metrics::{TaskMetrics, ThreadMetrics};
+
+/// How far a task has come.
+pub(crate) enum Stage {
+    /// Assigned, but its stores are still open elsewhere in this process.
+    Waiting,
+    /// Its stores are being brought up to date.
+    Restoring(Box<ActiveTask>),
+    /// It processes records.
+    Running(Box<ActiveTask>),
+}
+
+/// A task that is assigned to this thread.
+pub(crate) struct Owned {
+    pub(crate) inputs: Vec<TopicPartition>,
+    pub(crate) stage: Stage,
+    pub(crate) metrics: Arc<TaskMetrics>,
+}
+
+/// The tasks of one stream thread, in the order in which they run.
+pub(crate) struct Tasks {
+    instance: Arc<Instance>,
+    metrics: Arc<ThreadMetrics>,
+    cache: CacheBudget,
+    handlers: ErrorHandlers,
+    owned: BTreeMap<TaskId, Owned>,
+}
+
+impl Tasks {
+    pub(crate) fn new(instance: Arc<Instance>, metrics: Arc<ThreadMetrics>) -> Self {
+        let threads = instance.settings.thread.threads.max(1);
+        let cache = CacheBudget::new(instance.settings.state.cache_bytes / threads);
+        let handlers = instance.settings.errors.handlers();
+        Self {
+            instance,
+            metrics,
+            cache,
+            handlers,
+            owned: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn ids(&self) -> BTreeSet<TaskId> {
+        self.owned.keys().copied().collect()
+    }
+
+    /// All input partitions of all tasks.
+    pub(crate) fn partitions(&self) -> Vec<TopicPartition> {
+        self.owned
+            .values()
+            .flat_map(|owned| owned.inputs.iter().cloned())
+            .collect()
+    }
+
+    /// Takes a task on; it is opened by [`open`](Self::open).
+    pub(crate) fn add(&mut self, task: TaskId, inputs: Vec<TopicPartition>) {
+        let owned = Owned {
+            inputs,
+            stage: Stage::Waiting,
+            metrics: self.metrics.task(task),
+        };
+        self.owned.insert(task, owned);
+    }
+
+    /// Opens the tasks that wait and whose stores are free; these have to be restored.
+    pub(crate) fn open(&mut self) -> Result<Vec<TaskId>> {
+        let mut opened = Vec::new();
+        let waiting: Vec<TaskId> = self
+            .owned
+            .iter()
+            .filter(|(_, owned)| matches!(owned.stage, Stage::Waiting))
+            .map(|(task, _)| *task)
+            .collect();
+        for id in waiting {
+            if !self.instance.chores.claims.take(id) {
+                continue;
+            }
+            let inputs = self
+                .owned
+                .get(&id)
+                .map(|owned| owned.inputs.clone())
+                .unwrap_or_default();
+            let task = self
+                .build(id, inputs)
+                .inspect_err(|_| self.instance.chores.claims.release(id))?;
+            if let Some(owned) = self.owned.get_mut(&id) {
+                owned.stage = Stage::Restoring(Box::new(task));
+            }
+            self.metrics.tasks_created.add(1);
+            opened.push(id);
+        }
+        Ok(opened)
+    }
+
+    fn build(&self, id: TaskId, inputs: Vec<TopicPartition>) -> Result<ActiveTask> {
+        let instance = &self.instance;
+        let name = id.to_string();
+        let environment = TaskEnvironment {
+            task: id,
+            application_id: &instance.settings.application_id,
+            handlers: self.handlers.clone(),
+            open_store: &mut |spec, changelog| instance.storage.state(spec, &name, changelog, &self.cache),
+        };
+        let graph = instance
+            .topology
+            .build_graph(GraphScope::Subtopology(id.subtopology), environment)
+            .map_err(Error::Topology)?;
+        let config = TaskConfig {
+            buffered_records_max: instance.settings.thread.buffered_records_max,
+            idle_ms_max: instance.settings.thread.task_idle_ms,
+        };
+        let task = ActiveTask::new(id, graph, &inputs, config);
+        let begun = task.and_then(|mut task| task.start_restoring().map(|()| task));
+        begun.map_err(|source| Error::Task { task: id, source })
+    }
+
+    /// Closes a task and gives it back.
+    pub(crate) fn remove(&mut self, id: TaskId, close: Close) -> Result<()> {
+        match self.owned.remove(&id) {
+            Some(owned) => self.end(id, owned.stage, close),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes a task without committing, and lets it wait to be opened again.
+    pub(crate) fn revive(&mut self, id: TaskId) {
+        let Some(owned) = self.owned.get_mut(&id) else { return };
+        let stage = std::mem::replace(&mut owned.stage, Stage::Waiting);
+        if let Err(error) = self.end(id, stage, Close::Dirty) {
+            warn!(task = %id, error = &error as &dyn std::error::Error, "closing before revival failed");
+        }
+    }
+
+    fn end(&mut self, id: TaskId, stage: Stage, close: Close) -> Result<()> {
+        let (Stage::Restoring(mut task) | Stage::Running(mut task)) = stage else {
+            return Ok(());
+        };
+        let suspended = task.suspend();
+        let closed = suspended.and(task.close(close));
+        self.instance.chores.claims.release(id);
+        self.metrics.tasks_closed.add(1);
+        info!(task = %id, ?close, "task closed");
+        closed.map_err(|source| Error::Task { task: id, source })
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Owned> {
+        self.owned.get_mut(&id)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (TaskId, &mut Owned)> {
+        self.owned.iter_mut().map(|(id, owned)| (*id, owned))
+    }
+
+    /// The tasks that process records, in order.
+    pub(crate) fn running(&mut self) -> impl Iterator<Item = (TaskId, &mut ActiveTask)> {
+        self.owned.iter_mut().filter_map(|(id, owned)| match &mut owned.stage {
+            Stage::Running(task) => Some((*id, &mut **task)),
+            _ => None,
+        })
+    }
+
+    /// Whether a task waits to be opened.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.owned.values().any(|owned| matches!(owned.stage, Stage::Waiting))
+    }
+
+    /// Whether every task processes records.
+    pub(crate) fn all_run(&self) -> bool {
+        self.owned
+            .values()
+            .all(|owned| matches!(owned.stage, Stage::Running(_)))
+    }
+}
+
+impl Owned {
+    /// The task, if it is restoring.
+    pub(crate) fn restoring(&mut self) -> Option<&mut ActiveTask> {
+        match &mut self.stage {
+            Stage::Restoring(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// The task, if it is running.
+    pub(crate) fn running(&mut self) -> Option<&mut ActiveTask> {
+        match &mut self.stage {
+            Stage::Running(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Goes from restoring to running.
+    pub(crate) fn run(&mut self) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Restoring(task) => Stage::Running(task),
+            other => other,
+        };
+    }
+}

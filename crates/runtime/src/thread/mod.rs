@@ -1,0 +1,259 @@
+//! A stream thread: one consumer, one producer, its tasks, and the loop that turns them.
+//!
+//! * `mod`: the life of the thread, and what errors lead to
+//! * [`turn`]: one iteration: poll, admit, process, punctuate, commit
+//! * [`events`]: what the consumer and the group say
+//! * [`state`], [`budget`]: the parts that are pure
+
+mod budget;
+mod events;
+mod state;
+mod turn;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kstreams_client::{Consumer, Leave};
+use kstreams_task::Close;
+use kstreams_wire::TopicPartition;
+use tracing::{info, info_span, warn};
+
+use crate::error::{Disposition, Error, Result};
+use crate::instance::{Instance, ThreadPlace};
+use crate::metrics::ThreadMetrics;
+use crate::output::ProducerOutput;
+use crate::restore::Restorer;
+use crate::state::Move;
+use crate::tasks::Tasks;
+use budget::Budget;
+pub(crate) use state::ThreadState;
+
+/// How long a thread that is to stop waits for the group to finish a rebalance, so that it can commit.
+const REBALANCE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long leaving the group and closing the producer may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// Starts a stream thread.
+pub(crate) fn spawn(instance: Arc<Instance>, place: ThreadPlace) -> Result<JoinHandle<()>> {
+    let name = place.name.clone();
+    std::thread::Builder::new()
+        .name(name.clone())
+        .spawn(move || live(&instance, place))
+        .map_err(|source| Error::Thread { name, source })
+}
+
+/// The whole life of a stream thread. However it ends, its tasks are closed and the instance is told.
+fn live(instance: &Arc<Instance>, place: ThreadPlace) {
+    let span = info_span!("thread", name = %place.name);
+    let _entered = span.enter();
+    let (index, name) = (place.index, place.name.clone());
+    let mut thread = StreamThread::new(instance.clone(), place);
+    let ended = catch_unwind(AssertUnwindSafe(|| thread.run()));
+    let ended = ended.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let message = text
+            .or(panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("unknown");
+        Err(Error::Panicked {
+            thread: name,
+            message: message.to_owned(),
+        })
+    });
+    let close = if ended.is_ok() { Close::Clean } else { Close::Dirty };
+    thread.end(close);
+    match ended {
+        Ok(()) => instance.thread_moved(index, ThreadState::Dead),
+        Err(error) => instance.thread_failed(index, &error),
+    }
+}
+
+/// One stream thread.
+struct StreamThread {
+    instance: Arc<Instance>,
+    metrics: Arc<ThreadMetrics>,
+    index: usize,
+    state: ThreadState,
+    consumer: Consumer,
+    output: ProducerOutput,
+    tasks: Tasks,
+    restorer: Restorer,
+    budget: Budget,
+    /// Partitions that were full when records came in; those still full at the end of the turn are paused.
+    full: Vec<TopicPartition>,
+    times: Times,
+}
+
+/// When things were last done.
+struct Times {
+    polled: Instant,
+    committed: Instant,
+    purged: Instant,
+    summarised: Instant,
+    /// Since when everything that was tried has failed.
+    failing: Option<Instant>,
+    /// When the stores were last asked how much they hold uncommitted.
+    weighed: Instant,
+    /// Whether the last turn processed anything.
+    busy: bool,
+    /// Whether something came in since the last commit.
+    uncommitted: bool,
+}
+
+impl StreamThread {
+    fn new(instance: Arc<Instance>, place: ThreadPlace) -> Self {
+        let settings = &instance.settings;
+        let consumer = instance.client.consumer(settings.main_consumer.clone());
+        instance.thread_wakes_by(place.index, consumer.waker());
+        let now = Instant::now();
+        Self {
+            index: place.index,
+            state: ThreadState::Created,
+            consumer,
+            output: ProducerOutput::new(instance.client.producer(settings.producer.clone())),
+            tasks: Tasks::new(instance.clone(), place.metrics.clone()),
+            restorer: Restorer::new(&instance),
+            budget: Budget::new(settings.group.poll_interval_max),
+            full: Vec::new(),
+            times: Times {
+                polled: now,
+                committed: now,
+                purged: now,
+                summarised: now,
+                failing: None,
+                weighed: now,
+                busy: false,
+                uncommitted: false,
+            },
+            metrics: place.metrics,
+            instance,
+        }
+    }
+
+    /// Turns until it is told to stop, or until an error asks for that.
+    fn run(&mut self) -> Result<()> {
+        self.go(ThreadState::Starting);
+        let mut group = self.instance.settings.group.clone();
+        group.instance_id = group.instance_id.map(|id| format!("{id}-{}", self.index));
+        self.consumer.join(group);
+        while !self.instance.is_stopping() {
+            if self.instance.is_announcing_shutdown() {
+                self.consumer.rejoin("the application is to shut down");
+            }
+            let turned = self.turn();
+            self.survive(turned)?;
+        }
+        self.go(ThreadState::PendingShutdown);
+        self.finish();
+        Ok(())
+    }
+
+    /// Does what the error of a turn asks for; gives it back if that is to stop.
+    fn survive(&mut self, turned: Result<()>) -> Result<()> {
+        let Err(error) = turned else {
+            self.times.failing = None;
+            return Ok(());
+        };
+        let since = *self.times.failing.get_or_insert_with(Instant::now);
+        let disposition = error.disposition();
+        if disposition == Disposition::Stop || since.elapsed() > self.instance.settings.thread.task_timeout {
+            return Err(error);
+        }
+        warn!(?disposition, error = &error as &dyn std::error::Error, "turn failed");
+        match disposition {
+            Disposition::Revive => self.revive(),
+            Disposition::Rejoin => self.lose(),
+            Disposition::Retry | Disposition::Stop => {}
+        }
+        std::thread::sleep(self.instance.settings.topics.retry_backoff);
+        Ok(())
+    }
+
+    /// Forgets everything since the last commit and begins there again.
+    fn revive(&mut self) {
+        self.consumer.unassign(&self.tasks.partitions());
+        self.output.reset();
+        for task in self.tasks.ids() {
+            self.restorer.forget(task);
+            self.tasks.revive(task);
+        }
+        self.go(ThreadState::PartitionsAssigned);
+    }
+
+    /// Everything is lost to the group: whoever has the tasks now goes on from the last commit.
+    fn lose(&mut self) {
+        self.consumer.unassign(&self.tasks.partitions());
+        self.output.reset();
+        for task in self.tasks.ids() {
+            self.restorer.forget(task);
+            self.close_task(task, Close::Dirty);
+        }
+        self.go(ThreadState::PartitionsRevoked);
+    }
+
+    /// Commits for the last time, if the group lets it.
+    fn finish(&mut self) {
+        let deadline = Instant::now() + REBALANCE_WAIT_MAX;
+        while self.consumer.is_rebalancing() && self.has_uncommitted() && Instant::now() < deadline {
+            if let Err(error) = self.turn() {
+                warn!(error = &error as &dyn std::error::Error, "turn failed while stopping");
+                break;
+            }
+        }
+        if let Err(error) = self.commit_now() {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the last commit failed: its work will be done again"
+            );
+            for task in self.tasks.ids() {
+                self.close_task(task, Close::Dirty);
+            }
+        }
+    }
+
+    fn has_uncommitted(&mut self) -> bool {
+        self.tasks.running().any(|(_, task)| task.commit_needed())
+    }
+
+    /// Closes what is left and says farewell.
+    fn end(mut self, close: Close) {
+        self.go(ThreadState::PendingShutdown);
+        for task in self.tasks.ids() {
+            self.restorer.forget(task);
+            self.close_task(task, close);
+        }
+        if let Err(error) = self.consumer.leave(Leave::IfDynamic, FAREWELL_MAX) {
+            warn!(%error, "leaving the group failed: it waits for the session to end");
+        }
+        let patience = if close == Close::Clean {
+            FAREWELL_MAX
+        } else {
+            Duration::ZERO
+        };
+        if let Err(error) = self.output.close(patience) {
+            warn!(%error, "the producer had undelivered records");
+        }
+        info!("stream thread ended");
+    }
+
+    fn close_task(&mut self, task: kstreams_topology::TaskId, close: Close) {
+        if let Err(error) = self.tasks.remove(task, close) {
+            warn!(%task, error = &error as &dyn std::error::Error, "closing failed");
+        }
+    }
+
+    /// Goes to a state, if the table allows it, and tells the instance.
+    fn go(&mut self, to: ThreadState) {
+        match self.state.moves_to(to) {
+            Move::Allowed => {
+                info!(from = %self.state, %to, "state changed");
+                self.state = to;
+                self.instance.thread_moved(self.index, to);
+            }
+            Move::Refused => {}
+            Move::Illegal => warn!(from = %self.state, %to, "state change refused"),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One iteration: poll, admit, process, punctuate, commit.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use kstreams_topology::TaskId;
+use kstreams_topology::graph::Clock;
+use tracing::{debug, info};
+
+use super::budget::{Next, Pass};
+use super::{StreamThread, ThreadState};
+use crate::commit::{Done, commit};
+use crate::error::{Error, Result};
+use crate::output::now_ms;
+
+/// How long the consumer may wait for records while changelogs are read, too.
+const POLL_WHILE_RESTORING: Duration = Duration::from_millis(10);
+
+impl StreamThread {
+    /// Polls once, and processes until nothing is left to process or it is time to poll again.
+    pub(super) fn turn(&mut self) -> Result<()> {
+        self.open_tasks()?;
+        let timeout = self.poll_timeout();
+        let events = self.consumer.poll(timeout);
+        self.times.polled = Instant::now();
+        self.metrics.polls.add(1);
+        let mut first = Ok(());
+        for event in events {
+            // Every event is looked at, whatever came of the others: the group waits for its answers.
+            let seen = self.on_event(event);
+            first = first.and(seen);
+        }
+        first?;
+        self.restore()?;
+        self.learn_lags()?;
+        self.process()?;
+        self.pause_and_resume();
+        self.output.tick(Instant::now()).map_err(|source| Error::Client {
+            action: "send what the tasks sent".to_owned(),
+            source,
+        })?;
+        self.publish();
+        Ok(())
+    }
+
+    fn poll_timeout(&self) -> Duration {
+        let now = Instant::now();
+        let settings = &self.instance.settings;
+        if self.state == ThreadState::PendingShutdown || self.tasks.has_waiting() {
+            return POLL_WHILE_RESTORING;
+        }
+        if self.restorer.is_busy() {
+            return Duration::ZERO;
+        }
+        let commit_in = (self.times.committed + settings.commit.interval).saturating_duration_since(now);
+        let linger = self.output.idle_for(now).unwrap_or(Duration::MAX);
+        let due = if self.times.uncommitted {
+            commit_in
+        } else {
+            Duration::MAX
+        };
+        settings.thread.poll_timeout.min(linger).min(due)
+    }
+
+    /// Passes over all tasks until there is nothing to do.
+    fn process(&mut self) -> Result<()> {
+        let mut total = 0;
+        loop {
+            let mut processed = 0;
+            let wall = now_ms();
+            for (id, task) in self.tasks.running() {
+                processed += task
+                    .process(self.budget.records(), wall, &mut self.output)
+                    .map_err(|source| Error::Task { task: id, source })?;
+            }
+            total += processed;
+            self.times.uncommitted |= processed > 0;
+            let punctuated = self.punctuate(wall)?;
+            let now = Instant::now();
+            let committed = self.commit_if_due(now)?;
+            let pass = Pass {
+                processed,
+                interrupted: punctuated > 0 || committed,
+                since_poll: now.duration_since(self.times.polled),
+            };
+            if self.budget.after(pass) == Next::Poll {
+                break;
+            }
+        }
+        self.metrics.processed.add(total as u64);
+        self.times.busy = total > 0;
+        Ok(())
+    }
+
+    fn punctuate(&mut self, wall: i64) -> Result<usize> {
+        let mut called = 0;
+        for (id, task) in self.tasks.running() {
+            for clock in [Clock::StreamTime, Clock::WallClock] {
+                called += task
+                    .punctuate(clock, wall, &mut self.output)
+                    .map_err(|source| Error::Task { task: id, source })?;
+            }
+        }
+        if called > 0 {
+            self.times.uncommitted = true;
+            self.metrics.punctuations.add(called as u64);
+        }
+        Ok(called)
+    }
+
+    /// Commits if it is time, if a processor asked for it, or if too much is uncommitted. Never while the group
+    /// rebalances: its coordinator might refuse.
+    fn commit_if_due(&mut self, now: Instant) -> Result<bool> {
+        let settings = &self.instance.settings.commit;
+        let timely = now.duration_since(self.times.committed) >= settings.interval;
+        if !timely && !self.commit_wanted(now) || self.consumer.is_rebalancing() {
+            return Ok(false);
+        }
+        self.times.committed = now;
+        let done = self.commit_now()?;
+        Ok(done.tasks > 0)
+    }
+
+    fn commit_wanted(&mut self, now: Instant) -> bool {
+        let bytes_max = self.instance.settings.commit.uncommitted_bytes_max;
+        // Asking every store is not for every pass.
+        let weigh = now.duration_since(self.times.weighed) >= POLL_WHILE_RESTORING;
+        let mut bytes = 0;
+        let mut requested = false;
+        for (_, task) in self.tasks.running() {
+            requested |= task.commit_requested() && task.commit_needed();
+            if weigh {
+                bytes += task.uncommitted_bytes();
+            }
+        }
+        if weigh {
+            self.times.weighed = now;
+        }
+        requested || bytes > bytes_max
+    }
+
+    /// Commits all tasks that have something to commit.
+    pub(super) fn commit_now(&mut self) -> Result<Done> {
+        let limit = self.instance.settings.client.api_timeout;
+        let tasks: Vec<_> = self.tasks.running().collect();
+        let done = commit(tasks, &mut self.output, &mut self.consumer, limit)?;
+        self.times.uncommitted = false;
+        if done.tasks > 0 {
+            self.metrics.commits.add(1);
+            debug!(tasks = done.tasks, partitions = done.offsets.len(), "committed");
+            self.purge(&done);
+        }
+        Ok(done)
+    }
+
+    /// Lets consumed repartition records be deleted.
+    fn purge(&mut self, done: &Done) {
+        if self.times.purged.elapsed() < self.instance.settings.commit.purge_interval {
+            return;
+        }
+        self.times.purged = Instant::now();
+        let layout = &self.instance.layout;
+        let consumed: BTreeMap<_, _> = done
+            .offsets
+            .iter()
+            .filter(|(partition, _)| layout.is_repartition(&partition.topic))
+            .map(|(partition, offset)| (partition.clone(), *offset))
+            .collect();
+        if !consumed.is_empty() {
+            self.instance.chores.purge(consumed);
+        }
+    }
+
+    /// Tells tasks with several inputs what is still on the broker, so that they know whether to wait for it.
+    fn learn_lags(&mut self) -> Result<()> {
+        for (id, owned) in self.tasks.iter_mut() {
+            if owned.inputs.len() < 2 {
+                continue;
+            }
+            let inputs = owned.inputs.clone();
+            let Some(task) = owned.running() else { continue };
+            for partition in &inputs {
+                task.set_lag(partition, self.consumer.lag(partition))
+                    .map_err(|source| Error::Task { task: id, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Partitions that are still full after processing are paused; those with room again go on.
+    fn pause_and_resume(&mut self) {
+        let roomy: Vec<_> = self
+            .tasks
+            .running()
+            .flat_map(|(_, task)| task.take_resumable())
+            .collect();
+        let mut full = std::mem::take(&mut self.full);
+        full.retain(|partition| !roomy.contains(partition));
+        let resumed: Vec<_> = roomy
+            .into_iter()
+            .filter(|partition| self.consumer.is_paused(partition))
+            .collect();
+        if !resumed.is_empty() {
+            self.consumer.resume(&resumed);
+        }
+        if !full.is_empty() {
+            debug!(partitions = full.len(), "paused: their queues are full");
+            self.consumer.pause(&full);
+        }
+    }
+
+    /// Makes this turn's counts visible, and logs a summary now and then.
+    fn publish(&mut self) {
+        let counters: Vec<(TaskId, _)> = self.tasks.running().map(|(id, task)| (id, task.counters())).collect();
+        for (id, counters) in counters {
+            if let Some(owned) = self.tasks.get_mut(id) {
+                owned.metrics.processed.set(counters.processed);
+                owned.metrics.dropped.set(counters.dropped);
+            }
+        }
+        let Some(interval) = self.instance.settings.thread.log_summary_interval else {
+            return;
+        };
+        if self.times.summarised.elapsed() >= interval {
+            self.times.summarised = Instant::now();
+            info!(
+                processed = self.metrics.processed.value(),
+                commits = self.metrics.commits.value(),
+                punctuations = self.metrics.punctuations.value(),
+                "summary since the start"
+            );
+        }
+    }
+}
