@@ -1,1 +1,62 @@
 //! Kafka Streams in Rust: the crate users add.
+//!
+//! A program that links this library becomes a stream processor on Apache Kafka: fault-tolerant, elastic, stateful, with
+//! nothing else to operate. Concepts, names, configuration keys and bytes are those of Kafka Streams 4.1.
+//!
+//! ```no_run
+//! use kstreams::prelude::*;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let builder = StreamsBuilder::new();
+//!     builder
+//!         .stream::<Option<String>, String>("streams-plaintext-input")
+//!         .flat_map_values(|_, line| line.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+//!         .group_by(|_, word| word.clone())
+//!         .count()
+//!         .materialized("counts-store")
+//!         .to_stream()
+//!         .to("streams-wordcount-output");
+//!
+//!     let config = StreamsConfig::new("streams-wordcount", "localhost:9092");
+//!     let mut streams = KafkaStreams::new(builder.build()?, config)?;
+//!     streams.start()?;
+//!     streams.wait_for_ctrl_c()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # A map
+//!
+//! * [`StreamsBuilder`] records a program of streams and tables and builds a [`Topology`]; the [`processor`] API adds
+//!   what the operators lack.
+//! * [`KafkaStreams`] runs a topology. Instances with the same `application.id` share the work, and take over from each
+//!   other.
+//! * [`StreamsConfig`] holds the settings, under Kafka Streams' own keys.
+//! * To test a topology without a broker there is the crate `kstreams-test-driver`; to try one, the crate
+//!   `kstreams-broker` runs a broker inside the program.
+
+pub use kstreams_dsl::{
+    BuildOptions, Consumed, KGroupedStream, KStream, KTable, Materialized, Optimization, Produced, Repartitioned, Sink,
+    Split, StreamsBuilder,
+};
+pub use kstreams_runtime::{
+    ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig,
+};
+pub use kstreams_store::EngineKind;
+pub use kstreams_topology::{
+    BoxError, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology, processor,
+    serde, stores,
+};
+pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
+
+/// Configuration keys.
+pub use kstreams_runtime::config::keys;
+
+/// What a program needs, in one line.
+pub mod prelude {
+    pub use kstreams_dsl::{
+        Consumed, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned, StreamsBuilder,
+    };
+    pub use kstreams_runtime::{KafkaStreams, State, StreamsConfig};
+    pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology};
+}
