@@ -37,7 +37,10 @@ impl Output for Sent {
     }
 
     fn send(&mut self, record: OutputRecord<'_>) -> Result<(), OutputError> {
-        let topic = &self.topics[record.topic.0 as usize];
+        let topic = self
+            .topics
+            .get(record.topic.0 as usize)
+            .expect("ids come from this output");
         let value = String::from_utf8_lossy(record.value.unwrap_or(b"null")).into_owned();
         self.lines
             .push(format!("{topic} {value}@{}", record.timestamp.unwrap_or(-1)));
