@@ -1,11 +1,14 @@
 //! Members that share a topic: join, leave, vanish, hang, commit.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use kstreams_broker::{Broker, BrokerConfig};
 use kstreams_client::admin::NewTopic;
 use kstreams_client::group::Stability;
 use kstreams_client::{Committed, Error, GroupConfig};
+use kstreams_tests::kafka;
 use kstreams_wire::TopicPartition;
 
 use super::member::{Member, News, shared};
@@ -202,4 +205,47 @@ fn second_member_of_the_same_name_fences_the_first() {
         assert!(error.to_string().contains("FENCED_INSTANCE_ID"), "{error}");
         second.close();
     });
+}
+
+#[test]
+fn members_outlive_a_broker_that_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |listen: SocketAddr| {
+        let config = BrokerConfig {
+            listen,
+            data: Some(folder.path().to_path_buf()),
+            ..BrokerConfig::default()
+        };
+        Broker::start(config).unwrap()
+    };
+    let broker = start(BrokerConfig::default().listen);
+    let address = broker.addr();
+    let mut broker = Some(broker);
+    outlive(&World::new(address.to_string(), "restart"), || {
+        broker.take().unwrap().stop().unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        broker = Some(start(address));
+    });
+    if let Some(real) = kafka::real("members_outlive_a_broker_that_restarts") {
+        outlive(&World::new(real.bootstrap(), "restart"), || {
+            real.stop();
+            real.restart();
+        });
+    }
+}
+
+fn outlive(world: &World, restart: impl FnOnce()) {
+    let topic = topic(world, 4);
+    let first = Member::start(world.client(), config(world), &topic);
+    let second = Member::start(world.client(), config(world), &topic);
+    shared([&first, &second], 4);
+    let offset = |offset| BTreeMap::from([(TopicPartition::new(topic.as_str(), 0), Committed::at(offset))]);
+    first.commit(offset(1)).expect("a commit");
+    restart();
+    let third = Member::start(world.client(), config(world), &topic);
+    shared([&first, &second, &third], 4);
+    second.commit(offset(2)).expect("a commit");
+    for member in [first, second, third] {
+        member.close();
+    }
 }
