@@ -1,5 +1,7 @@
 //! Counting the records of each key.
 
+use std::marker::PhantomData;
+
 use kstreams_topology::{BoxError, Data, Nullable};
 
 use super::{Aggregator, Applied, Old, Prefixes};
@@ -9,24 +11,29 @@ use crate::table::KTable;
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Counts the records of each key. Records without a value do not count.
     pub fn count(&self) -> KTable<K, i64> {
+        self.count_as()
+    }
+
+    /// Like [`count`](Self::count), as a type of the program's own that stands for a number.
+    pub fn count_as<C: Data + From<i64> + Into<i64>>(&self) -> KTable<K, C> {
         self.aggregation(
             Prefixes {
                 node: "KSTREAM-AGGREGATE-",
                 burns: true,
             },
-            Count,
+            Count(PhantomData),
         )
     }
 }
 
-struct Count;
+struct Count<C>(PhantomData<fn(C)>);
 
-impl<K, V: Nullable> Aggregator<K, V, i64> for Count {
-    fn apply(&self, _: &K, _: V::Inner, before: Option<i64>, old: Old) -> Result<Applied<i64>, BoxError> {
-        let before = before.unwrap_or(0);
+impl<K, V: Nullable, C: Data + From<i64> + Into<i64>> Aggregator<K, V, C> for Count<C> {
+    fn apply(&self, _: &K, _: V::Inner, before: Option<C>, old: Old) -> Result<Applied<C>, BoxError> {
+        let before: i64 = before.map_or(0, Into::into);
         Ok(Applied {
-            new: Some(before.wrapping_add(1)),
-            old: (old == Old::Wanted).then_some(before),
+            new: Some(C::from(before.wrapping_add(1))),
+            old: (old == Old::Wanted).then(|| C::from(before)),
         })
     }
 }

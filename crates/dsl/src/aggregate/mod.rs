@@ -158,6 +158,6 @@ impl<K: Data, V: Nullable, A: Data, G: Aggregator<K, V, A>> Node for AggregateNo
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.forward_flushed(cx)
+        self.store.flush(cx)
     }
 }

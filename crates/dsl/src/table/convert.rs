@@ -11,8 +11,18 @@ use crate::step::step;
 use crate::stream::{KStream, Merging, RepartitionTopic, StreamPlan, repartition_node, stream_of};
 
 impl<K: Data, V: Data> KTable<K, V> {
-    /// The table's changes as a stream. Deletions are records without a value; [`KStream::drop_nulls`] leaves them out.
+    /// The table's changes as a stream. Deletions are records without a value.
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
+        self.to_stream_as()
+    }
+
+    /// The table's changes as a stream of other nullability, to be merged with others: `to_stream_as::<Option<K>, _>()` has
+    /// the type of a stream whose keys may be null, and `to_stream_as::<K, V>()` leaves deletions out.
+    pub fn to_stream_as<K2, V2>(&self) -> KStream<K2, V2>
+    where
+        K2: Nullable<Inner = K>,
+        V2: Nullable<Inner = V>,
+    {
         const PREFIX: &str = "KTABLE-TOSTREAM-";
         let run = step(|cx, record: Record<K, Change<V>>| {
             let Record {
@@ -21,9 +31,12 @@ impl<K: Data, V: Data> KTable<K, V> {
                 timestamp,
                 headers,
             } = record;
+            let (Some(key), Some(value)) = (K2::from_option(Some(key)), V2::from_option(value.new)) else {
+                return Ok(());
+            };
             cx.forward(Record {
                 key,
-                value: value.new,
+                value,
                 timestamp,
                 headers,
             })

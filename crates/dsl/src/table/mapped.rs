@@ -170,6 +170,6 @@ impl<K: Data, V: Data, V2: Data> Node for MappedNode<K, V, V2> {
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.forward_flushed(cx))
+        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
     }
 }

@@ -172,6 +172,6 @@ impl<K: Data, V: Data> Node for SourceNode<K, V> {
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.forward_flushed(cx))
+        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
     }
 }

@@ -3,7 +3,7 @@
 use kstreams_store::{Forward, State};
 use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{
-    KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView,
+    FlushedRow, KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView,
 };
 use kstreams_topology::{Change, Data, Error, Record};
 
@@ -82,25 +82,21 @@ impl<K: Data, V: Data> TableStore<K, V> {
         cx.forward(record)
     }
 
-    /// Forwards what left the cache, each change as if its record were processed just now.
-    pub(crate) fn forward_flushed(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
+    /// Empties the cache for a commit.
+    pub(crate) fn flush(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
+        if !self.cached {
+            return Ok(());
+        }
+        while let Some(row) = self.view(cx).flush_next()? {
+            forward_row(cx, row)?;
+        }
+        Ok(())
+    }
+
+    /// Forwards what the last change pushed out of the cache.
+    fn forward_flushed(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
         while let Some(row) = self.view(cx).next_flushed()? {
-            let timestamp = row.new.as_ref().map_or(row.context.timestamp, |new| new.timestamp);
-            let value = Change {
-                new: row.new.map(|new| new.value),
-                old: row.old.map(|old| old.value),
-                is_latest: true,
-            };
-            let headers = row.context.headers.clone();
-            cx.forward_as(
-                row.context,
-                Record {
-                    key: row.key,
-                    value,
-                    timestamp,
-                    headers,
-                },
-            )?;
+            forward_row(cx, row)?;
         }
         Ok(())
     }
@@ -108,4 +104,24 @@ impl<K: Data, V: Data> TableStore<K, V> {
     fn state<'a>(&self, cx: &'a mut NodeContext<'_>) -> &'a mut State {
         cx.store_state(self.handle.id()).0
     }
+}
+
+/// Forwards a change that waited in the cache, as if its record were processed just now.
+fn forward_row<K: Data, V: Data>(cx: &mut NodeContext<'_>, row: FlushedRow<K, V>) -> Result<(), Error> {
+    let timestamp = row.new.as_ref().map_or(row.context.timestamp, |new| new.timestamp);
+    let value = Change {
+        new: row.new.map(|new| new.value),
+        old: row.old.map(|old| old.value),
+        is_latest: true,
+    };
+    let headers = row.context.headers.clone();
+    cx.forward_as(
+        row.context,
+        Record {
+            key: row.key,
+            value,
+            timestamp,
+            headers,
+        },
+    )
 }

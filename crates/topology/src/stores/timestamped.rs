@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use kstreams_store::{KeyRange, Order, RecordContext, State, Write};
+use kstreams_store::{Flushed, KeyRange, Order, RecordContext, State, Write};
 
 use super::front::Codec;
 use super::key_value::key_range;
@@ -122,18 +122,16 @@ impl<K: Data, V: Data> TimestampedKeyValueView<'_, K, V> {
         entries.try_for_each(|(key, entry)| self.put(key, &entry.value, entry.timestamp))
     }
 
-    /// The next of the changes that left the record cache. Only cached stores have any.
+    /// The next of the changes that other ones pushed out of the record cache. Only cached stores have any.
     pub fn next_flushed(&mut self) -> Result<Option<FlushedRow<K, V>>> {
-        let Some(flushed) = self.state.next_flushed() else {
-            return Ok(None);
-        };
-        let codec = &self.front.codec;
-        Ok(Some(FlushedRow {
-            key: codec.decode_key(flushed.key)?,
-            new: flushed.new.map(|bytes| read(codec, bytes)).transpose()?,
-            old: flushed.old.map(|bytes| read(codec, bytes)).transpose()?,
-            context: flushed.context.clone(),
-        }))
+        let flushed = self.state.next_flushed();
+        flushed.map(|flushed| row(&self.front.codec, &flushed)).transpose()
+    }
+
+    /// Moves the next change out of the record cache; `None` when it is empty.
+    pub fn flush_next(&mut self) -> Result<Option<FlushedRow<K, V>>> {
+        let flushed = self.state.flush_next(self.write.output)?;
+        flushed.map(|flushed| row(&self.front.codec, &flushed)).transpose()
     }
 
     /// The entries from `from` to `to`, both inclusive, smallest key first; `None` leaves that end open.
@@ -179,6 +177,15 @@ impl<K: 'static, V: 'static> KeyValueFront<K, V> {
     pub fn decode_timestamped(&self, bytes: &[u8]) -> Result<ValueAndTimestamp<V>> {
         read(&self.codec, bytes)
     }
+}
+
+fn row<K: 'static, V: 'static>(codec: &Codec<K, V>, flushed: &Flushed<'_>) -> Result<FlushedRow<K, V>> {
+    Ok(FlushedRow {
+        key: codec.decode_key(flushed.key)?,
+        new: flushed.new.map(|bytes| read(codec, bytes)).transpose()?,
+        old: flushed.old.map(|bytes| read(codec, bytes)).transpose()?,
+        context: flushed.context.clone(),
+    })
 }
 
 fn read<K: 'static, V: 'static>(codec: &Codec<K, V>, bytes: &[u8]) -> Result<ValueAndTimestamp<V>> {

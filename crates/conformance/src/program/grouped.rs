@@ -1,0 +1,41 @@
+//! Aggregations of grouped streams.
+
+use super::{Grouped, Handle, Table, materialized};
+use crate::case::{Node, Result, malformed};
+use crate::function;
+use crate::value::ValueType;
+
+impl Grouped {
+    pub(super) fn on_grouped(&self, node: &Node) -> Result<Handle> {
+        let (table, value) = match node.op.as_str() {
+            "count" => (self.grouped.count_as(), ValueType::Long),
+            "reduce" => {
+                let combine = function::reducer(node.text("fn")?, self.value)?;
+                (
+                    self.grouped.reduce(move |so_far, value| combine(so_far, value)),
+                    self.value,
+                )
+            }
+            "aggregate" => {
+                let function::Aggregator { out, init, add } = function::aggregator(node.text("fn")?, self.value)?;
+                let folded = self.grouped.aggregate(
+                    move || init.clone(),
+                    move |key, value, so_far| add(key, Some(value), so_far),
+                );
+                (folded, out)
+            }
+            other => return malformed(format!("no op {other} of a grouped stream")),
+        };
+        let table = table.materialized(materialized(node, self.key, value)?);
+        let table = if let Some(name) = &node.name {
+            table.named(name)
+        } else {
+            table
+        };
+        Ok(Handle::Table(Table {
+            table,
+            key: self.key,
+            value,
+        }))
+    }
+}

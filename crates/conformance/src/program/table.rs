@@ -1,0 +1,64 @@
+//! Operators on tables.
+
+use super::{Handle, Stream, Table, materialized};
+use crate::case::{CaseError, Node, Result, malformed};
+use crate::function;
+use crate::value::{Key, KeyType, Value};
+
+impl Table {
+    pub(super) fn on_table(&self, node: &Node) -> Result<Handle> {
+        let (table, value) = match node.op.as_str() {
+            "to_stream" => return self.to_stream(node),
+            "group_by" => return Err(CaseError::Unsupported("group_by".to_owned())),
+            "filter" => {
+                let holds = function::predicate(node.text("pred")?)?;
+                let holds = move |key: &Key, value: &Value| *value != Value::Nothing && holds(Some(key), Some(value));
+                (self.table.filter(holds), self.value)
+            }
+            "filter_not" => {
+                let holds = function::predicate(node.text("pred")?)?;
+                let holds = move |key: &Key, value: &Value| *value == Value::Nothing || holds(Some(key), Some(value));
+                (self.table.filter_not(holds), self.value)
+            }
+            "map_values" => {
+                let map = function::value(node.text("value_fn")?, self.value)?;
+                let call = map.call;
+                let mapped = self
+                    .table
+                    .map_values(move |key, value: Value| call(Some(key), Some(&value.some()?)));
+                (mapped, map.out)
+            }
+            other => return malformed(format!("no op {other} of a table")),
+        };
+        let table = if node.is_bare() {
+            table
+        } else {
+            table.materialized(materialized(node, self.key, value)?)
+        };
+        let table = if let Some(name) = &node.name {
+            table.named(name)
+        } else {
+            table
+        };
+        Ok(Handle::Table(Table {
+            table,
+            key: self.key,
+            value,
+        }))
+    }
+
+    fn to_stream(&self, node: &Node) -> Result<Handle> {
+        let stream = self.table.to_stream_as::<Option<Key>, Option<Value>>();
+        let stream = if let Some(name) = &node.name {
+            stream.named(name)
+        } else {
+            stream
+        };
+        if !node.has("key_fn") {
+            return Ok(Handle::Stream(Stream::new(stream, self.key, self.value)));
+        }
+        let select = function::key(node.text("key_fn")?)?;
+        let keyed = stream.select_key(move |key, value| select(key.as_ref(), value.as_ref()).map(Key::Text));
+        Ok(Handle::Stream(Stream::new(keyed, KeyType::Text, self.value)))
+    }
+}
