@@ -5,6 +5,7 @@
 //! broker                cluster id, number of runs, producer ids given out
 //! catalogue             topics, their ids, partitions and configs
 //! offsets               committed offsets of groups
+//! groups                members and generations of groups
 //! logs/<topic>-<n>/     segments of a partition
 //! ```
 

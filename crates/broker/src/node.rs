@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,15 +48,20 @@ impl Node {
             epoch: identity.epoch,
             defaults,
         };
-        let journal = data.as_ref().map(|data| data.join("offsets"));
-        let offsets =
-            Offsets::open(journal.clone()).map_err(|source| Error::data(journal.unwrap_or_default(), source))?;
+        let offsets = data.as_ref().map(|data| data.join("offsets"));
+        let groups = data.as_ref().map(|data| data.join("groups"));
+        let failed = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+        let delay = config.group_initial_rebalance_delay;
         Ok(Self {
             topics: RefCell::new(Topics::open(data.as_ref(), ground, wall_clock_ms())?),
             identity: RefCell::new(identity),
             sessions: RefCell::new(Sessions::default()),
-            groups: RefCell::new(Groups::new(config.group_initial_rebalance_delay)),
-            offsets: RefCell::new(offsets),
+            groups: Groups::open(groups.clone(), delay)
+                .map(RefCell::new)
+                .map_err(|source| Error::data(failed(&groups), source))?,
+            offsets: Offsets::open(offsets.clone())
+                .map(RefCell::new)
+                .map_err(|source| Error::data(failed(&offsets), source))?,
             config,
             _data: data,
         })
@@ -93,6 +99,8 @@ impl Node {
         loop {
             due.tick().await;
             self.topics.borrow().iter().for_each(retain);
+            let offsets = self.offsets.borrow();
+            self.groups.borrow_mut().forget_unused(|id| offsets.has_group(id));
         }
     }
 
@@ -134,6 +142,10 @@ impl Node {
     pub(crate) fn close(&self) -> Result<()> {
         let offsets = self.offsets.borrow();
         offsets.sync().map_err(|source| Error::data("offsets", source))?;
+        self.groups
+            .borrow()
+            .flush()
+            .map_err(|source| Error::data("groups", source))?;
         for topic in self.topics.borrow().iter() {
             for log in topic.logs() {
                 log.sync().map_err(|source| Error::data(&topic.name, source))?;

@@ -1,6 +1,8 @@
 //! All groups, and those who wait for their answers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,12 +11,14 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::group::{Answer, Group, Identity, Join, JoinRefused, Joined, Phase, Sync, Synced, Ticket};
+use super::journal::{Journal, put_bytes, take_text};
 
 /// The classic groups of the broker.
 #[derive(Debug)]
 pub(crate) struct Groups {
     by_id: BTreeMap<String, Group>,
     initial_delay: Duration,
+    journal: Option<Journal>,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
     latest_ticket: Ticket,
     next_timeout: Option<Instant>,
@@ -22,16 +26,31 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// No groups. The first generation of each waits `initial_delay` for members.
-    pub(crate) fn new(initial_delay: Duration) -> Self {
-        Self {
+    /// The groups in this journal; in memory, none. The first generation of each waits `initial_delay` for members.
+    pub(crate) fn open(path: Option<PathBuf>, initial_delay: Duration) -> io::Result<Self> {
+        let mut groups = Self {
             by_id: BTreeMap::new(),
             initial_delay,
+            journal: None,
             waiting: HashMap::new(),
             latest_ticket: 0,
             next_timeout: None,
             sooner: Rc::new(Notify::new()),
+        };
+        let Some(path) = path else {
+            return Ok(groups);
+        };
+        let (journal, entries) = Journal::open(path)?;
+        let now = Instant::now();
+        for mut entry in entries {
+            let Some(id) = take_text(&mut entry) else { continue };
+            match Group::from_bytes(entry, initial_delay, now) {
+                Some(group) => groups.by_id.insert(id, group),
+                None => groups.by_id.remove(&id),
+            };
         }
+        groups.journal = Some(journal);
+        Ok(groups)
     }
 
     /// The group of this id.
@@ -103,10 +122,27 @@ impl Groups {
             None => Err(ResponseError::GroupIdNotFound),
             Some(Phase::Empty) => {
                 self.by_id.remove(id);
+                self.write(id, Vec::new());
                 Ok(())
             }
             Some(_) => Err(ResponseError::NonEmptyGroup),
         }
+    }
+
+    /// Forgets the groups that nobody is in, nobody joins and of which nothing is kept elsewhere.
+    pub(crate) fn forget_unused(&mut self, is_kept: impl Fn(&str) -> bool) {
+        let unused =
+            |id: &str, group: &Group| group.phase() == Phase::Empty && group.poll_timeout().is_none() && !is_kept(id);
+        let gone = self.by_id.iter().filter(|(id, group)| unused(id, group));
+        for id in gone.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.by_id.remove(&id);
+            self.write(&id, Vec::new());
+        }
+    }
+
+    /// Brings the journal to the disk.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.journal.as_ref().map_or(Ok(()), Journal::sync)
     }
 
     /// Lets the groups do what falls due, and tells when next. Wakes early when that changes.
@@ -140,6 +176,11 @@ impl Groups {
         let Some(group) = self.by_id.get_mut(id) else { return };
         let answers: Vec<_> = std::iter::from_fn(|| group.poll_answer()).collect();
         let timeout = group.poll_timeout();
+        let snapshot = group.take_snapshot();
+        // Before anybody is told: what a member knows, a restarted broker knows too.
+        if let Some(snapshot) = snapshot {
+            self.write(id, snapshot);
+        }
         for (ticket, answer) in answers {
             self.deliver(ticket, answer);
         }
@@ -147,6 +188,25 @@ impl Groups {
             && self.next_timeout.is_none_or(|next| timeout < next)
         {
             self.sooner.notify_one();
+        }
+    }
+
+    /// Notes a group in the journal; without bytes, that it is gone. A failure costs members a rebalance, no more.
+    fn write(&mut self, id: &str, group: Vec<u8>) {
+        let Some(journal) = &mut self.journal else { return };
+        let entry = |id: &str, group: &[u8]| {
+            let mut bytes = Vec::new();
+            put_bytes(&mut bytes, id.as_bytes());
+            bytes.extend_from_slice(group);
+            bytes
+        };
+        let mut written = journal.append(&[entry(id, &group)]);
+        if journal.is_long(self.by_id.len()) {
+            let entries = self.by_id.iter().map(|(id, group)| entry(id, &group.to_bytes()));
+            written = written.and_then(|()| journal.rewrite(&entries.collect::<Vec<_>>()));
+        }
+        if let Err(error) = written {
+            tracing::warn!(group = id, %error, "could not write down a group");
         }
     }
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod group;
 pub(crate) mod groups;
+mod journal;
 pub(crate) mod offsets;
 pub(crate) mod sessions;

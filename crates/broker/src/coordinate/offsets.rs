@@ -1,15 +1,12 @@
 //! Committed offsets, in memory and in a journal that survives the broker.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use bytes::{Buf, BufMut, Bytes};
-use tracing::warn;
 
-/// The journal is written anew when it has this many entries, and twice as many as there are offsets.
-const ENTRIES_MIN: usize = 10_000;
+use super::journal::{Journal, put_bytes, take_text};
 
 /// What a group has committed for a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +26,7 @@ pub(crate) struct Offsets {
     journal: Option<Journal>,
 }
 
-#[derive(Debug)]
-struct Journal {
-    path: PathBuf,
-    file: File,
-    entries: usize,
-}
-
-/// One line of the journal: a commit, or with nothing committed a deletion.
+/// One entry of the journal: a commit, or with nothing committed a deletion.
 #[derive(Debug)]
 struct Entry {
     group: String,
@@ -48,24 +38,14 @@ impl Offsets {
     /// The offsets in this journal, or in memory alone.
     pub(crate) fn open(path: Option<PathBuf>) -> io::Result<Self> {
         let mut offsets = Self::default();
-        let Some(path) = path else { return Ok(offsets) };
-        let stored = match fs::read(&path) {
-            Ok(bytes) => Bytes::from(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Bytes::new(),
-            Err(error) => return Err(error),
+        let Some(path) = path else {
+            return Ok(offsets);
         };
-        let mut rest = stored;
-        while let Some(entry) = Entry::read(&mut rest) {
+        let (journal, entries) = Journal::open(path)?;
+        for entry in entries.into_iter().filter_map(Entry::read) {
             offsets.apply(entry);
         }
-        if !rest.is_empty() {
-            warn!(
-                ?path,
-                lost_bytes = rest.len(),
-                "torn end of the committed offsets cut off"
-            );
-        }
-        offsets.journal = Some(offsets.rewrite(&path)?);
+        offsets.journal = Some(journal);
         Ok(offsets)
     }
 
@@ -131,24 +111,24 @@ impl Offsets {
 
     /// Brings the journal to the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.journal.as_ref().map_or(Ok(()), |journal| journal.file.sync_all())
+        self.journal.as_ref().map_or(Ok(()), Journal::sync)
     }
 
     fn write(&mut self, entries: Vec<Entry>) -> io::Result<()> {
         if let Some(journal) = &mut self.journal {
-            let mut bytes = Vec::new();
-            entries.iter().for_each(|entry| entry.write(&mut bytes));
-            journal.file.write_all(&bytes)?;
-            journal.entries += entries.len();
+            journal.append(&entries.iter().map(Entry::to_bytes).collect::<Vec<_>>())?;
         }
         entries.into_iter().for_each(|entry| self.apply(entry));
-        let live: usize = self.groups.values().map(BTreeMap::len).sum();
-        if let Some(journal) = self
-            .journal
-            .as_ref()
-            .filter(|journal| journal.entries > (2 * live).max(ENTRIES_MIN))
-        {
-            self.journal = Some(self.rewrite(&journal.path)?);
+        let live = self.groups.values().map(BTreeMap::len).sum();
+        if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_long(live)) {
+            let entries = self.groups.iter().flat_map(|(group, offsets)| {
+                offsets.iter().map(|(place, committed)| Entry {
+                    group: group.clone(),
+                    place: place.clone(),
+                    committed: Some(committed.clone()),
+                })
+            });
+            journal.rewrite(&entries.map(|entry| entry.to_bytes()).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -172,59 +152,24 @@ impl Offsets {
             }
         }
     }
-
-    /// Writes a journal of just what is committed now, in place of the old one.
-    fn rewrite(&self, path: &Path) -> io::Result<Journal> {
-        let mut bytes = Vec::new();
-        let mut entries = 0;
-        for (group, offsets) in &self.groups {
-            for (place, committed) in offsets {
-                let entry = Entry {
-                    group: group.clone(),
-                    place: place.clone(),
-                    committed: Some(committed.clone()),
-                };
-                entry.write(&mut bytes);
-                entries += 1;
-            }
-        }
-        let unfinished = path.with_extension("new");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        Ok(Journal {
-            file: OpenOptions::new().append(true).open(path)?,
-            path: path.to_owned(),
-            entries,
-        })
-    }
 }
 
-/// Entries are: length, then group, topic, partition, and for a commit offset, epoch and metadata.
 impl Entry {
-    fn write(&self, into: &mut Vec<u8>) {
+    fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        put_text(&mut bytes, &self.group);
-        put_text(&mut bytes, &self.place.0);
+        put_bytes(&mut bytes, self.group.as_bytes());
+        put_bytes(&mut bytes, self.place.0.as_bytes());
         bytes.put_i32(self.place.1);
         if let Some(committed) = &self.committed {
             bytes.put_i64(committed.offset);
             bytes.put_i32(committed.leader_epoch);
-            put_text(&mut bytes, &committed.metadata);
+            put_bytes(&mut bytes, committed.metadata.as_bytes());
         }
-        into.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        into.extend(bytes);
+        bytes
     }
 
-    /// The next entry; none at the end, and at one that was not written whole.
-    fn read(from: &mut Bytes) -> Option<Self> {
-        let mut ahead = from.clone();
-        let length = usize::try_from(ahead.try_get_u32().ok()?).ok()?;
-        if ahead.len() < length {
-            return None;
-        }
-        let mut bytes = ahead.split_to(length);
+    /// The entry in these bytes, if they are one.
+    fn read(mut bytes: Bytes) -> Option<Self> {
         let group = take_text(&mut bytes)?;
         let place = (take_text(&mut bytes)?, bytes.try_get_i32().ok()?);
         let committed = match bytes.has_remaining() {
@@ -235,24 +180,10 @@ impl Entry {
                 metadata: take_text(&mut bytes)?,
             }),
         };
-        *from = ahead;
         Some(Self {
             group,
             place,
             committed,
         })
     }
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
-    bytes.put_slice(text.as_bytes());
-}
-
-fn take_text(bytes: &mut Bytes) -> Option<String> {
-    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
-    if bytes.len() < length {
-        return None;
-    }
-    String::from_utf8(bytes.split_to(length).into()).ok()
 }

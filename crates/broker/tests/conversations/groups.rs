@@ -87,6 +87,21 @@ pub(crate) fn committed(client: &mut Client) -> (i64, String) {
     (partition.committed_offset, partition.metadata.unwrap().to_string())
 }
 
+/// Joins as the only member; gives its id. The generation is the first.
+pub(crate) fn join_alone(client: &mut Client) -> StrBytes {
+    let member = new_member(client);
+    let joined = client.ask(&join(&member), JOIN);
+    assert_eq!(client.ask(&sync(&joined, &[(&member, "all")]), SYNC).assignment, "all");
+    member
+}
+
+pub(crate) fn heartbeat(client: &mut Client, member_id: &StrBytes, generation: i32) -> i16 {
+    let request = HeartbeatRequest::default()
+        .with_group_id(group())
+        .with_member_id(member_id.clone());
+    client.ask(&request.with_generation_id(generation), 4).error_code
+}
+
 #[test]
 fn two_members_join_are_assigned_and_one_leaves() {
     let broker = broker_with("t", 2, &[]);
@@ -98,13 +113,7 @@ fn two_members_join_are_assigned_and_one_leaves() {
 
     let b = new_member(&mut second);
     second.send(&join(&b), JOIN);
-    let mut heartbeat = |generation| {
-        let request = HeartbeatRequest::default()
-            .with_group_id(group())
-            .with_member_id(a.clone());
-        first.ask(&request.with_generation_id(generation), 4).error_code
-    };
-    while heartbeat(1) != 27 {}
+    while heartbeat(&mut first, &a, 1) != 27 {}
     let leader = first.ask(&join(&a), JOIN);
     let (_, follower) = second.receive::<JoinGroupRequest>(JOIN);
     assert_eq!((leader.members.len(), follower.members.len()), (2, 0));
@@ -130,11 +139,7 @@ fn two_members_join_are_assigned_and_one_leaves() {
         5,
     );
     assert_eq!(left.members[0].error_code, 0);
-    let request = HeartbeatRequest::default()
-        .with_group_id(group())
-        .with_member_id(a.clone())
-        .with_generation_id(2);
-    assert_eq!(first.ask(&request, 4).error_code, 27);
+    assert_eq!(heartbeat(&mut first, &a, 2), 27);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kstreams_wire::messages::{
 };
 
 use crate::client::*;
-use crate::groups::{commit, committed};
+use crate::groups::{commit, committed, heartbeat, join_alone};
 
 fn config(data: &Path) -> BrokerConfig {
     BrokerConfig {
@@ -73,6 +73,23 @@ fn a_restarted_broker_has_its_topics_records_and_offsets() {
     let ended = client.ask(&OffsetForLeaderEpochRequest::default().with_topics(vec![topic]), 4);
     let ended = &ended.topics[0].partitions[0];
     assert_eq!((ended.leader_epoch, ended.end_offset), (0, 2));
+}
+
+#[test]
+fn a_member_need_not_join_a_restarted_broker_again() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Broker::start(config(data.path())).unwrap();
+    broker.create_topic("t", 1, &[]).unwrap();
+    let member = join_alone(&mut Client::connect(&broker));
+    drop(broker);
+    let broker = Broker::start(config(data.path())).unwrap();
+    let mut client = Client::connect(&broker);
+    assert_eq!(heartbeat(&mut client, &member, 1), 0);
+    assert_eq!(
+        client.ask(&commit(1, &member, 7), 9).topics[0].partitions[0].error_code,
+        0
+    );
+    assert_eq!(committed(&mut client).0, 7);
 }
 
 #[test]

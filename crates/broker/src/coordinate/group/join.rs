@@ -147,6 +147,7 @@ impl Group {
             self.rebalance(now);
             return;
         }
+        self.is_news = true;
         let mut joined = self.joined(&member_id);
         if was_leader && may_skip {
             joined.skip_assignment = true;
@@ -259,6 +260,7 @@ impl Group {
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         if self.members.is_empty() {
             self.phase = Phase::Empty;
+            self.is_news = true;
             self.protocol = None;
             self.leader = None;
             return;

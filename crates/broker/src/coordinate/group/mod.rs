@@ -5,6 +5,7 @@
 
 mod join;
 mod member;
+mod snapshot;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -99,6 +100,8 @@ pub(crate) struct Group {
     /// Ids given to members that have not come back with them yet, and until when they may.
     pending: BTreeMap<String, Instant>,
     answers: VecDeque<(Ticket, Answer)>,
+    /// Something has changed that a restarted broker should know.
+    is_news: bool,
 }
 
 impl Group {
@@ -115,6 +118,7 @@ impl Group {
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
             answers: VecDeque::new(),
+            is_news: false,
         }
     }
 

@@ -64,6 +64,7 @@ impl Group {
             waiting.extend(member.syncing.take().map(|ticket| (member.id.clone(), ticket)));
         }
         self.phase = Phase::Stable;
+        self.is_news = true;
         for (member_id, ticket) in waiting {
             self.answer_sync(now, &member_id, ticket);
         }

@@ -272,3 +272,20 @@ fn only_members_of_this_generation_commit() {
     assert_eq!(group.phase(), Phase::Empty);
     assert_eq!(group.handle_commit(now, &identity("", -1)), Ok(()));
 }
+
+#[test]
+fn a_generation_outlives_the_broker() {
+    let now = Instant::now();
+    let mut group = two_members(now);
+    let snapshot = group.take_snapshot().unwrap();
+    assert!(group.take_snapshot().is_none(), "nothing has changed since");
+    let later = now + REBALANCE;
+    let mut group = Group::from_bytes(snapshot.into(), Duration::ZERO, later).unwrap();
+    assert_eq!(group.handle_heartbeat(later, &identity("a", 2)), Ok(()));
+    assert_eq!(group.handle_commit(later, &identity("b", 2)), Ok(()));
+    group.handle_sync(later, sync("b", 2, &[]), 1);
+    assert_eq!(assignment(answers(&mut group).get(&1)), b"2");
+    group.handle_timeout(later + SESSION);
+    assert_eq!(group.phase(), Phase::Empty);
+    assert!(Group::from_bytes(Bytes::from_static(b"torn"), Duration::ZERO, later).is_none());
+}
