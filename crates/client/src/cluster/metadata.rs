@@ -94,9 +94,9 @@ impl Metadata {
 
     /// Adds topics to those that are asked for. True if one of them is new.
     pub(super) fn add_interest<'a>(&mut self, topics: impl IntoIterator<Item = &'a TopicName>) -> bool {
-        topics
-            .into_iter()
-            .fold(false, |new, topic| self.interests.insert(topic.clone()) || new)
+        let before = self.interests.len();
+        self.interests.extend(topics.into_iter().cloned());
+        self.interests.len() > before
     }
 
     pub(super) fn add_creatable(&mut self, topic: &TopicName) {

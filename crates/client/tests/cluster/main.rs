@@ -1,5 +1,11 @@
 //! The client against the embedded broker: what it promises while all is well, and while it is not.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect is to fail there"
+)]
+
 mod consume;
 mod faults;
 mod produce;
