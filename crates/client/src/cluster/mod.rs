@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::network::Io;
 use coordinator::Coordinators;
 use metadata::Metadata;
-use node::Slot;
+use node::{Absences, Slot};
 
 /// The id of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,7 @@ struct State {
     metadata: Metadata,
     coordinators: Coordinators,
     slots: HashMap<(i32, u32), Arc<Slot>, FxBuildHasher>,
+    absences: Absences,
     next_any: usize,
 }
 
@@ -69,6 +70,7 @@ impl Cluster {
             metadata: Metadata::new(&config),
             coordinators: Coordinators::default(),
             slots: HashMap::default(),
+            absences: Absences::default(),
             next_any: 0,
         };
         let shared = Shared {

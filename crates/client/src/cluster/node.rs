@@ -1,5 +1,6 @@
 //! One broker as one lane sees it: its connection, and the pause before the next attempt to connect.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -8,7 +9,7 @@ use tracing::{info, warn};
 use super::Shared;
 use crate::config::Address;
 use crate::connection::{self, Backoff, Connection};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::{Instant, sleep_until};
 
 /// How often a broker that stays away is complained about.
@@ -23,15 +24,19 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Connection>,
-    absence: Option<Absence>,
+    /// After failures: the pause between attempts, and when the next one is due.
+    pause: Option<(Backoff, Instant)>,
 }
 
-/// A broker that did not answer.
+/// The brokers that cannot be reached, whoever tried.
+#[derive(Debug, Default)]
+pub(super) struct Absences(BTreeMap<Address, Absence>);
+
 #[derive(Debug)]
 struct Absence {
-    backoff: Backoff,
-    retry: Instant,
-    complained: Instant,
+    since: Instant,
+    /// When it was last complained about, if it was.
+    complained: Option<Instant>,
 }
 
 impl Slot {
@@ -46,46 +51,55 @@ impl Slot {
             return Ok(connection.clone());
         }
         state.connection = None;
-        if let Some(absence) = &state.absence {
-            sleep_until(absence.retry).await;
+        if let Some((_, due)) = &state.pause {
+            sleep_until(*due).await;
         }
         match connection::open(address, &shared.config, &shared.io).await {
             Ok(connection) => {
-                if state
-                    .absence
-                    .take()
-                    .is_some_and(|absence| absence.backoff.failures() > 1)
-                {
-                    info!(%address, "the broker is back");
-                }
+                state.pause = None;
+                shared.state().absences.end(address);
                 state.connection = Some(connection.clone());
                 Ok(connection)
             }
             Err(error) => {
-                state.absence = Some(Absence::after(state.absence.take(), address, &error, shared));
+                let (first, max) = (shared.config.reconnect_backoff, shared.config.reconnect_backoff_max);
+                let mut backoff = state
+                    .pause
+                    .take()
+                    .map_or_else(|| Backoff::new(first, max), |(backoff, _)| backoff);
+                let due = Instant::now() + backoff.failed();
+                // The first failure is common when a broker restarts; from the second on we say so.
+                shared.state().absences.note(address, &error, backoff.failures() > 1);
+                state.pause = Some((backoff, due));
                 Err(error)
             }
         }
     }
 }
 
-impl Absence {
-    /// The first failure is common when a broker restarts or connections idle; from the second on we say so.
-    fn after(before: Option<Self>, address: &Address, error: &crate::Error, shared: &Shared) -> Self {
+impl Absences {
+    fn note(&mut self, address: &Address, error: &Error, is_repeated: bool) {
         let now = Instant::now();
-        let mut absence = before.unwrap_or_else(|| Self {
-            backoff: Backoff::new(shared.config.reconnect_backoff, shared.config.reconnect_backoff_max),
-            retry: now,
-            complained: now - COMPLAINT_EVERY,
+        let absence = self.0.entry(address.clone()).or_insert(Absence {
+            since: now,
+            complained: None,
         });
-        absence.retry = now + absence.backoff.failed();
-        if absence.backoff.failures() > 1 && now.duration_since(absence.complained) >= COMPLAINT_EVERY {
-            absence.complained = now;
+        let is_time = absence
+            .complained
+            .is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
+        if is_repeated && is_time {
+            absence.complained = Some(now);
             let cause = std::error::Error::source(error)
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            warn!(%address, %error, cause, "waiting for a broker that cannot be reached, trying again");
+            let seconds = now.duration_since(absence.since).as_secs();
+            warn!(%address, %error, cause, seconds, "waiting for a broker that cannot be reached, trying again");
         }
-        absence
+    }
+
+    fn end(&mut self, address: &Address) {
+        if let Some(absence) = self.0.remove(address).filter(|absence| absence.complained.is_some()) {
+            info!(%address, seconds = absence.since.elapsed().as_secs(), "the broker is back");
+        }
     }
 }

@@ -66,3 +66,113 @@ pub(super) fn read(data: &mut PartitionData, offset: i64, config: &ConsumerConfi
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::{Bytes, BytesMut};
+    use kstreams_wire::Headers;
+    use kstreams_wire::batch::control::{Control, Marker};
+    use kstreams_wire::batch::{BatchBuilder, ProducerStamp, stamp};
+    use kstreams_wire::compression::Compression;
+    use kstreams_wire::messages::ProducerId;
+    use kstreams_wire::messages::fetch_response::AbortedTransaction;
+
+    /// A batch of two records at this offset, in a transaction of this producer if there is one.
+    fn batch(offset: i64, transaction_of: Option<i64>) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(Compression::Lz4);
+        for value in ["a", "b"] {
+            builder
+                .append(0, None, Some(value.as_bytes()), &Headers::new())
+                .unwrap();
+        }
+        let transaction = |producer_id| ProducerStamp {
+            producer_id,
+            epoch: 0,
+            base_sequence: 0,
+            transactional: true,
+        };
+        placed(
+            builder
+                .finish(transaction_of.map_or(ProducerStamp::NONE, transaction))
+                .unwrap(),
+            offset,
+        )
+    }
+
+    fn abort(offset: i64, producer_id: i64) -> Vec<u8> {
+        placed(
+            Control::Abort(Marker { coordinator_epoch: 0 })
+                .to_batch(producer_id, 0, 0)
+                .unwrap(),
+            offset,
+        )
+    }
+
+    fn placed(batch: Bytes, offset: i64) -> Vec<u8> {
+        let mut bytes = BytesMut::from(&*batch);
+        stamp::place(&mut bytes, offset, 0).unwrap();
+        bytes.to_vec()
+    }
+
+    fn read_from(offset: i64, batches: &[Vec<u8>], config: &ConsumerConfig) -> Result<Read, Damage> {
+        let aborted = AbortedTransaction::default()
+            .with_producer_id(ProducerId(9))
+            .with_first_offset(2);
+        let mut data = PartitionData::default()
+            .with_records(Some(batches.concat().into()))
+            .with_aborted_transactions(Some(vec![aborted]));
+        read(&mut data, offset, config)
+    }
+
+    fn offsets(read: &mut Read) -> Vec<i64> {
+        let mut offsets = Vec::new();
+        for records in &mut read.records {
+            while let Some(record) = records.next().unwrap() {
+                offsets.push(record.offset);
+            }
+        }
+        offsets
+    }
+
+    #[test]
+    fn records_before_the_position_and_an_incomplete_tail_are_left_out() {
+        let mut tail = batch(4, None);
+        tail.truncate(70);
+        let mut read = read_from(1, &[batch(0, None), batch(2, None), tail], &ConsumerConfig::default()).unwrap();
+        assert_eq!((offsets(&mut read), read.next_offset), (vec![1, 2, 3], 4));
+    }
+
+    #[test]
+    fn control_batches_are_stepped_over() {
+        let mut read = read_from(0, &[batch(0, None), abort(2, 9)], &ConsumerConfig::default()).unwrap();
+        assert_eq!((offsets(&mut read), read.next_offset), (vec![0, 1], 3));
+    }
+
+    #[test]
+    fn aborted_records_are_hidden_from_those_who_ask_for_it() {
+        let batches = [
+            batch(0, Some(9)),
+            batch(2, Some(9)),
+            batch(4, Some(8)),
+            abort(6, 9),
+            batch(7, Some(9)),
+        ];
+        let committed = ConsumerConfig {
+            isolation: Isolation::ReadCommitted,
+            ..ConsumerConfig::default()
+        };
+        let mut read = read_from(0, &batches, &committed).unwrap();
+        assert_eq!((offsets(&mut read), read.next_offset), (vec![0, 1, 4, 5, 7, 8], 9));
+        let mut read = read_from(0, &batches, &ConsumerConfig::default()).unwrap();
+        assert_eq!(offsets(&mut read), [0, 1, 2, 3, 4, 5, 7, 8]);
+    }
+
+    #[test]
+    fn a_damaged_batch_is_found_by_its_checksum() {
+        let mut damaged = batch(2, None);
+        *damaged.last_mut().unwrap() ^= 1;
+        let damage = read_from(0, &[batch(0, None), damaged], &ConsumerConfig::default()).unwrap_err();
+        assert_eq!(damage.offset, 2);
+    }
+}

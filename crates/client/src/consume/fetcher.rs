@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::positions::{Edge, Position, by_leader};
+use super::positions::{Edge, Position, State, by_leader};
 use super::request::{self, FETCH_VERSION_MAX, Limits};
 use super::session::{Ask, Session};
 use super::{ConsumerConfig, Letter, Start};
@@ -28,6 +28,8 @@ use crate::network::{Instant, sleep_until};
 const ASIDE_WAIT_MS: i32 = 20;
 /// How often a missing leader is complained about.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+/// How long a leader may be missing before that is worth a word.
+const COMPLAINT_AFTER: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// What the polling side asks for.
@@ -166,7 +168,7 @@ impl Fetcher {
     fn assign(&mut self, partition: TopicPartition, epoch: u64, start: Start) {
         let mut position = Position::new(epoch, start, self.config.reset);
         position.leader = self.cluster.known_leader(&partition).map(|leader| leader.node);
-        if position.state == super::positions::State::Stopped {
+        if position.state == State::Stopped {
             self.mailbox.put(Letter::NoOffset {
                 partition: partition.clone(),
                 epoch,
@@ -181,32 +183,50 @@ impl Fetcher {
 
     /// Metadata is new: leaders may have moved.
     fn find_leaders(&mut self) {
-        let mut missing = None;
+        let mut missing = Vec::new();
         for (partition, position) in &mut self.positions {
             position.leader = self.cluster.known_leader(partition).map(|leader| leader.node);
-            if position.leader.is_none() {
-                missing = Some(partition.clone());
+            if position.leader.is_none() && position.state != State::Stopped {
+                missing.push(partition.clone());
             }
         }
-        let Some(partition) = missing else {
+        missing.retain(|partition| !self.fail_forbidden(partition));
+        let Some(partition) = missing.first() else {
             self.complaint = None;
             return;
         };
         self.cluster.want_metadata();
         let now = Instant::now();
         // A topic that was just created has its leader within a second or so.
-        let since = *self
-            .complaint
-            .get_or_insert(now + Duration::from_secs(2) - COMPLAINT_EVERY);
+        let since = *self.complaint.get_or_insert(now + COMPLAINT_AFTER - COMPLAINT_EVERY);
         if now.duration_since(since) < COMPLAINT_EVERY {
             return;
         }
         self.complaint = Some(now);
-        let code = self
-            .cluster
-            .known_topic(&partition.topic)
-            .map_or(ErrorCode::NONE, |topic| topic.code);
+        let code = self.topic_code(partition);
         warn!(%partition, %code, "waiting for a partition that has no leader, or a topic that does not exist");
+    }
+
+    /// True if the brokers will never give this partition to us: then reading it fails.
+    fn fail_forbidden(&mut self, partition: &TopicPartition) -> bool {
+        let code = self.topic_code(partition);
+        let is_forbidden = !code.is_ok() && !code.is_retriable();
+        if is_forbidden {
+            self.fail(
+                partition,
+                Error::Fetch {
+                    partition: partition.clone(),
+                    code,
+                },
+            );
+        }
+        is_forbidden
+    }
+
+    fn topic_code(&self, partition: &TopicPartition) -> ErrorCode {
+        self.cluster
+            .known_topic(&partition.topic)
+            .map_or(ErrorCode::NONE, |topic| topic.code)
     }
 
     fn look_up_offsets(&mut self, now: Instant) {
@@ -266,7 +286,7 @@ impl Fetcher {
     pub(super) fn fail(&mut self, partition: &TopicPartition, error: Error) {
         if let Some(position) = self.positions.get_mut(partition) {
             debug!(%partition, %error, "reading stops");
-            position.state = super::positions::State::Stopped;
+            position.state = State::Stopped;
             self.mailbox.put(Letter::Failed {
                 partition: partition.clone(),
                 epoch: position.epoch,

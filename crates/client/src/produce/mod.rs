@@ -25,7 +25,7 @@ use kstreams_wire::batch::BatchBuilder;
 use kstreams_wire::partition::partition_for_key;
 use kstreams_wire::{Headers, TopicName, TopicPartition};
 use rustc_hash::FxBuildHasher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use config::{Acks, ProducerConfig};
 
@@ -84,6 +84,7 @@ pub struct Producer {
     commands: mpsc::UnboundedSender<Command>,
     mailbox: Mailbox<Letter>,
     letters: Vec<Letter>,
+    metadata: watch::Receiver<u64>,
 }
 
 /// What the I/O side has to say.
@@ -112,7 +113,9 @@ impl Producer {
     pub(crate) fn new(client: Client, config: ProducerConfig) -> Self {
         let mailbox = Mailbox::new();
         let commands = start(&client, &config, &mailbox);
+        let metadata = client.cluster().metadata_received();
         Self {
+            metadata,
             client,
             config,
             topics: Vec::new(),
@@ -222,6 +225,10 @@ impl Producer {
         }
         self.cross();
         self.collect();
+        if self.metadata.has_changed().unwrap_or(false) {
+            self.metadata.mark_unchanged();
+            self.widen();
+        }
         self.check()
     }
 
@@ -302,6 +309,19 @@ impl Producer {
     /// Flushes within `timeout`, then ends. What is not acknowledged by then is given up.
     pub fn close(mut self, timeout: Duration) -> Result<()> {
         self.flush_within(timeout)
+    }
+
+    /// Topics may have got more partitions.
+    fn widen(&mut self) {
+        let cluster = self.client.cluster();
+        for (number, topic) in (0..)
+            .zip(&mut self.topics)
+            .filter(|(_, topic)| !topic.partitions.is_empty())
+        {
+            if let Some(known) = cluster.known_topic(&topic.name).filter(|known| known.code.is_ok()) {
+                topic.widen(number, i32::try_from(known.leaders.len()).unwrap_or(i32::MAX));
+            }
+        }
     }
 
     fn known(&self, topic: ProducerTopic) -> Result<&Topic> {

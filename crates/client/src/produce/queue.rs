@@ -247,3 +247,153 @@ impl Identity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::produce::batch::Place;
+    use kstreams_wire::Headers;
+    use kstreams_wire::batch::BatchBuilder;
+    use kstreams_wire::compression::Compression;
+
+    const IDENTITY: Identity = Identity {
+        producer_id: 7,
+        epoch: 0,
+    };
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    fn sealed(records: i32, now: Instant) -> Sealed {
+        let mut builder = BatchBuilder::new(Compression::None);
+        for _ in 0..records {
+            builder.append(0, None, Some(b"v"), &Headers::new()).unwrap();
+        }
+        let bytes = builder.finish(ProducerStamp::NONE).unwrap();
+        let place = Place { topic: 0, partition: 0 };
+        Sealed {
+            place,
+            charged_bytes: bytes.len(),
+            bytes,
+            records,
+            stamp: ProducerStamp::NONE,
+            opened: now,
+        }
+    }
+
+    /// A queue with three batches of two records each, all in flight.
+    fn three_in_flight(now: Instant) -> (Queue, Vec<Numbered>) {
+        let mut queue = Queue::default();
+        (0..3).for_each(|_| queue.push(sealed(2, now)));
+        let sent = pop_all(&mut queue, now);
+        assert_eq!(stamps(&sent), [(0, 0), (0, 2), (0, 4)]);
+        (queue, sent)
+    }
+
+    fn pop_all(queue: &mut Queue, now: Instant) -> Vec<Numbered> {
+        std::iter::from_fn(|| queue.pop(now, Some(IDENTITY)).unwrap()).collect()
+    }
+
+    /// Epoch and first sequence of each.
+    fn stamps(batches: &[Numbered]) -> Vec<(i16, i32)> {
+        batches
+            .iter()
+            .map(|batch| (batch.batch.stamp.epoch, batch.batch.stamp.base_sequence))
+            .collect()
+    }
+
+    /// A batch comes back with this code.
+    fn fail(queue: &mut Queue, batch: Numbered, code: ErrorCode, now: Instant) -> Verdict {
+        let verdict = queue.judge(&batch, code);
+        queue.landed(batch.number);
+        queue.put_back(batch, now, PAUSE);
+        verdict
+    }
+
+    #[test]
+    fn after_a_failure_all_that_follows_is_sent_again_in_the_old_order() {
+        let now = Instant::now();
+        let (mut queue, mut sent) = three_in_flight(now);
+        let (third, second, first) = (sent.pop().unwrap(), sent.pop().unwrap(), sent.pop().unwrap());
+        assert_eq!(
+            fail(&mut queue, first, ErrorCode::NOT_LEADER_OR_FOLLOWER, now),
+            Verdict::Retry
+        );
+        let later = now + PAUSE;
+        assert!(
+            queue.pop(later, Some(IDENTITY)).unwrap().is_none(),
+            "others are still in flight"
+        );
+        assert_eq!(
+            fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
+            Verdict::Retry
+        );
+        assert_eq!(
+            fail(&mut queue, second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
+            Verdict::Retry
+        );
+        assert!(
+            queue.pop(now, Some(IDENTITY)).unwrap().is_none(),
+            "the pause is not over"
+        );
+        assert_eq!(queue.wakes(now, Duration::from_secs(120)), Some(later));
+        assert_eq!(stamps(&pop_all(&mut queue, later)), [(0, 0), (0, 2), (0, 4)]);
+    }
+
+    #[test]
+    fn a_broker_that_forgot_what_it_acknowledged_sees_the_next_epoch() {
+        let now = Instant::now();
+        let (mut queue, mut sent) = three_in_flight(now);
+        let (third, second, first) = (sent.pop().unwrap(), sent.pop().unwrap(), sent.pop().unwrap());
+        queue.landed(first.number);
+        fail(&mut queue, second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
+        fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
+        queue.push(sealed(1, now));
+        let sent = pop_all(&mut queue, now + PAUSE);
+        assert_eq!(stamps(&sent), [(1, 0), (1, 2), (1, 4)]);
+    }
+
+    #[test]
+    fn what_the_broker_already_has_is_written() {
+        let now = Instant::now();
+        let (mut queue, sent) = three_in_flight(now);
+        assert_eq!(
+            queue.judge(&sent[0], ErrorCode::DUPLICATE_SEQUENCE_NUMBER),
+            Verdict::Written
+        );
+        assert_eq!(
+            queue.judge(&sent[0], ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            Verdict::Hopeless
+        );
+    }
+
+    #[test]
+    fn halves_of_a_batch_take_its_place_and_its_sequences() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.push(sealed(5, now));
+        queue.push(sealed(1, now));
+        let mut sent = pop_all(&mut queue, now);
+        let (small, large) = (sent.pop().unwrap(), sent.pop().unwrap());
+        assert_eq!(queue.judge(&large, ErrorCode::MESSAGE_TOO_LARGE), Verdict::TooLarge);
+        assert_eq!(queue.judge(&small, ErrorCode::MESSAGE_TOO_LARGE), Verdict::Hopeless);
+        queue.landed(large.number);
+        queue.put_back_halves(large, Codec::from(Compression::None)).unwrap();
+        fail(&mut queue, small, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
+        let mut sent = pop_all(&mut queue, now + PAUSE);
+        assert_eq!(stamps(&sent), [(0, 0), (0, 3), (0, 5)]);
+        let (second, first) = (sent.remove(1), sent.remove(0));
+        fail(&mut queue, second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
+        queue.landed(sent[0].number);
+        fail(&mut queue, first, ErrorCode::NOT_LEADER_OR_FOLLOWER, now);
+        assert_eq!(stamps(&pop_all(&mut queue, now + PAUSE)), [(0, 0), (0, 3)]);
+    }
+
+    #[test]
+    fn only_what_waits_expires() {
+        let now = Instant::now();
+        let (mut queue, _in_flight) = three_in_flight(now);
+        queue.push(sealed(1, now));
+        queue.push(sealed(1, now + PAUSE));
+        assert_eq!(queue.expire(now + PAUSE, PAUSE).len(), 1);
+        assert_eq!(queue.wakes(now, PAUSE), Some(now + PAUSE + PAUSE));
+    }
+}

@@ -21,6 +21,8 @@ use crate::network::{Instant, sleep_until};
 const LONG: Duration = Duration::from_secs(3600);
 /// How often a missing leader is complained about.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+/// How long a leader may be missing before that is worth a word.
+const COMPLAINT_AFTER: Duration = Duration::from_secs(2);
 
 /// What the caller's side has for the sender.
 #[derive(Debug)]
@@ -311,9 +313,7 @@ impl Sender {
             return;
         };
         let now = Instant::now();
-        let since = *self
-            .complaint
-            .get_or_insert(now + Duration::from_secs(2) - COMPLAINT_EVERY);
+        let since = *self.complaint.get_or_insert(now + COMPLAINT_AFTER - COMPLAINT_EVERY);
         if now.duration_since(since) >= COMPLAINT_EVERY {
             self.complaint = Some(now);
             warn!(partition = %self.partition(place), "records wait for a partition that has no leader");

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kstreams_broker::{Broker, BrokerConfig};
-use kstreams_client::{Client, Start};
+use kstreams_client::{Client, ClientConfig, Start};
 use kstreams_wire::TopicName;
 
 use super::proxy::{FETCH, PRODUCE, Proxies, Verdict};
-use super::{assert_complete, broker, client, consumer, partition, poll_until, produce, producer, read_all};
+use super::{
+    assert_complete, broker, client, consumer, partition, poll_until, produce, producer, properties, read_all,
+};
 
 /// A fault that strikes some of the requests with this key, as a fixed sequence decides.
 fn strike(key: i16, verdicts: [Verdict; 2]) -> impl FnMut(i16) -> Verdict + Send + 'static {
@@ -176,4 +178,47 @@ fn a_delivery_that_takes_too_long_fails_with_what_stood_in_the_way() {
             .contains("closed before ProduceRequest was answered")
     );
     assert!(lost.load(Ordering::SeqCst) > 1, "it was tried more than once");
+}
+
+#[test]
+fn an_answer_that_does_not_come_in_time_is_asked_for_on_another_connection() {
+    let broker = broker();
+    broker.create_topic("t", 1, &[]).unwrap();
+    let proxies = Proxies::before(broker.addr());
+    let properties = properties(&proxies.bootstrap_servers(), &[("request.timeout.ms", "200")]);
+    let client = Client::start(ClientConfig::from_properties(&properties).unwrap()).unwrap();
+    let mut held = [PRODUCE, FETCH].map(|key| (key, 2));
+    proxies.fault(
+        move |asked| match held.iter_mut().find(|(key, left)| *key == asked && *left > 0) {
+            Some((_, left)) => {
+                *left -= 1;
+                Verdict::Hold
+            }
+            None => Verdict::Pass,
+        },
+    );
+    let mut producer = producer(&client, &[]);
+    let topic = producer.topic(&TopicName::new("t"));
+    produce(&mut producer, topic, 0..1000).unwrap();
+    producer.flush().unwrap();
+    let mut consumer = consumer(&client, &[("fetch.max.wait.ms", "50")]);
+    consumer.assign(&[(partition("t", 0), Start::Beginning)]);
+    let got = poll_until(&mut consumer, |got| got.count() == 1000);
+    assert_complete(&got, "t", 1, 1000);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_opened_again_when_needed() {
+    let broker = broker();
+    broker.create_topic("t", 1, &[]).unwrap();
+    let properties = properties(&broker.bootstrap_servers(), &[("connections.max.idle.ms", "20")]);
+    let client = Client::start(ClientConfig::from_properties(&properties).unwrap()).unwrap();
+    let mut producer = producer(&client, &[]);
+    let topic = producer.topic(&TopicName::new("t"));
+    for round in 0..3 {
+        produce(&mut producer, topic, round * 10..(round + 1) * 10).unwrap();
+        producer.flush().unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert_complete(&read_all(&client, "t", 1, 30), "t", 1, 30);
 }

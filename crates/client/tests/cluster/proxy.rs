@@ -32,6 +32,8 @@ pub(crate) enum Verdict {
     Lose,
     /// The broker serves the request, and the connection closes before its answer.
     LoseAnswer,
+    /// It is never answered, and the connection stays open.
+    Hold,
 }
 
 /// Decides what happens to a request with this API key.
@@ -97,6 +99,11 @@ impl Shared {
             let header = messages::decode_request_header(&mut rest).map_err(io::Error::other)?;
             let verdict = (self.fault.lock().unwrap())(header.api_key);
             if verdict == Verdict::Lose {
+                return Ok(());
+            }
+            if verdict == Verdict::Hold {
+                // The client is the one to give up.
+                while client.read(&mut [0; 1024])? > 0 {}
                 return Ok(());
             }
             if let Some(refusal) = self.refusal(node, &header, &mut rest) {
