@@ -123,6 +123,9 @@ fn bootstrap(properties: &Properties<'_>) -> Result<Vec<Address>, ConfigError> {
     Ok(servers)
 }
 
+/// Whoever asks for more means for ever, and clocks do not reach that far.
+const FOREVER_MS: u64 = 10 * 365 * 24 * 3_600_000;
+
 /// Typed reading of text properties.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Properties<'a>(&'a BTreeMap<String, String>);
@@ -142,8 +145,8 @@ impl<'a> Properties<'a> {
 
     /// A time span in milliseconds.
     pub(crate) fn millis(&self, key: &str, default: u64) -> Result<Duration, ConfigError> {
-        self.number(key, default, 0..=i64::MAX as u64)
-            .map(Duration::from_millis)
+        let millis = self.number(key, default, 0..=i64::MAX as u64)?;
+        Ok(Duration::from_millis(millis.min(FOREVER_MS)))
     }
 
     pub(crate) fn number<N>(&self, key: &str, default: N, range: std::ops::RangeInclusive<N>) -> Result<N, ConfigError>

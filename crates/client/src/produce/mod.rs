@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `mod` | [`Producer`]: append, seal, collect acknowledgements |
+//! | `settle` | waiting for acknowledgements: flush, room in the buffer |
 //! | `accumulator` | the open batch of each partition |
 //! | `batch` | a sealed batch on its way |
 //! | `queue` | a partition's batches on their way: order, sequences, retries |
@@ -17,6 +18,7 @@ mod outcome;
 mod queue;
 mod request;
 mod sender;
+mod settle;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -240,38 +242,6 @@ impl Producer {
         Some(opened.into_std() + self.config.linger)
     }
 
-    /// Sends everything and waits until all of it is acknowledged; the first failure wins.
-    pub fn flush(&mut self) -> Result<()> {
-        // Every batch ends by delivery.timeout.ms, and with one batch behind the other nothing takes twice as long.
-        self.flush_within(
-            self.config
-                .delivery_timeout
-                .saturating_mul(2)
-                .max(self.config.block_max),
-        )
-    }
-
-    /// Sends everything and waits up to `limit` until all of it is acknowledged.
-    pub fn flush_within(&mut self, limit: Duration) -> Result<()> {
-        self.check()?;
-        self.seal_all()?;
-        self.collect();
-        let start = network::Instant::now();
-        while self.unacked_batches > 0 {
-            self.check()?;
-            let waited = start.elapsed();
-            if waited >= limit {
-                return Err(Error::Timeout {
-                    what: "flush".to_owned(),
-                    waited: limit,
-                    source: None,
-                });
-            }
-            self.await_letters(limit - waited);
-        }
-        self.check()
-    }
-
     /// The highest acknowledged offset of a partition, of what this producer wrote.
     pub fn acked_offset(&mut self, topic: ProducerTopic, partition: i32) -> Option<i64> {
         self.collect();
@@ -413,73 +383,6 @@ impl Producer {
             let batches = std::mem::take(&mut self.outbox);
             self.command(Command::Send(batches));
         }
-    }
-
-    /// Waits until `bytes` more fit into `buffer.memory`.
-    #[cold]
-    fn make_room(&mut self, bytes: usize) -> Result<()> {
-        self.seal_all()?;
-        self.collect();
-        let limit = self.config.block_max;
-        let start = network::Instant::now();
-        while self.buffered_bytes + bytes > self.config.buffer_bytes {
-            self.check()?;
-            let waited = start.elapsed();
-            if waited >= limit {
-                let what = format!("room for {bytes} bytes in buffer.memory");
-                return Err(Error::Timeout {
-                    what,
-                    waited,
-                    source: None,
-                });
-            }
-            self.await_letters(limit - waited);
-        }
-        self.check()
-    }
-
-    fn check(&self) -> Result<()> {
-        self.failure.clone().map_or(Ok(()), Err)
-    }
-
-    fn collect(&mut self) {
-        let mut letters = std::mem::take(&mut self.letters);
-        self.mailbox.take(&mut letters);
-        self.open_letters(letters);
-    }
-
-    fn await_letters(&mut self, limit: Duration) {
-        let mut letters = std::mem::take(&mut self.letters);
-        self.mailbox.wait(limit, &mut letters);
-        self.open_letters(letters);
-    }
-
-    fn open_letters(&mut self, mut letters: Vec<Letter>) {
-        for letter in letters.drain(..) {
-            match letter {
-                Letter::Identity(identity) => self.identity = Some(identity),
-                Letter::Split => self.unacked_batches += 1,
-                Letter::Acked(acks) => acks.into_iter().for_each(|ack| self.acked(ack)),
-                Letter::Dropped(charged_bytes) => self.discharge(&charged_bytes),
-                Letter::Failed { error, charged_bytes } => {
-                    self.discharge(&charged_bytes);
-                    self.failure.get_or_insert(error);
-                }
-            }
-        }
-        self.letters = letters;
-    }
-
-    fn acked(&mut self, ack: Ack) {
-        self.discharge(&[ack.batch.charged_bytes]);
-        if let Some(slot) = self.slot(ack.batch.place) {
-            slot.acked(ack.last_offset, ack.batch.bytes);
-        }
-    }
-
-    fn discharge(&mut self, charged_bytes: &[usize]) {
-        self.unacked_batches = self.unacked_batches.saturating_sub(charged_bytes.len());
-        self.buffered_bytes = self.buffered_bytes.saturating_sub(charged_bytes.iter().sum());
     }
 
     fn command(&self, command: Command) {
