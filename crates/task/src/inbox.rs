@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 
 use kstreams_topology::graph::InputId;
+use kstreams_topology::heap::Heap;
 use kstreams_wire::TopicPartition;
 use kstreams_wire::batch::{RawRecord, Records};
 
 use crate::error::{Error, Result};
-use crate::order::Order;
 
 /// How a task buffers and waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) struct Inbox {
     /// How many queues hold records.
     filled: usize,
     /// The filled queues whose first record's timestamp is known.
-    order: Order,
+    order: Heap<usize>,
     /// The other filled queues.
     unordered: VecDeque<usize>,
 }
@@ -107,7 +107,7 @@ impl Inbox {
             queues: queues.collect(),
             config,
             filled: 0,
-            order: Order::default(),
+            order: Heap::default(),
             unordered: VecDeque::new(),
         }
     }

@@ -13,7 +13,6 @@ pub mod error;
 pub mod inbox;
 pub mod lifecycle;
 pub mod metadata;
-mod order;
 
 pub use active::{ActiveTask, ChangelogState, Close, Committable, Counters, Input};
 pub use error::{Error, Result};

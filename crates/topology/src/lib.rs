@@ -5,6 +5,7 @@
 //! | [`record`] | records as user code sees them, and the types that may be in one |
 //! | [`serde`] | values to bytes and back |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
+//! | [`heap`] | what is due first, with ties as Java breaks them |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
 //! | [`processor`] | the Processor API: user code in the topology |
@@ -13,6 +14,7 @@
 pub mod blueprint;
 pub mod error;
 pub mod graph;
+pub mod heap;
 pub mod processor;
 pub mod record;
 pub mod serde;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::java::{copied_order, grown_order, list_order};
+use super::java::{TreeSet, copied_order, grown_order, list_order};
 use super::{NodeKind, NodeSpec, SinkTarget, Topics, Topology};
 
 /// A node while its neighbours are collected.
@@ -12,8 +12,8 @@ struct Described<'a> {
     spec: &'a NodeSpec,
     /// How many nodes are below it, counted along every path, and itself.
     size: usize,
-    predecessors: Vec<usize>,
-    successors: Vec<usize>,
+    predecessors: TreeSet,
+    successors: TreeSet,
 }
 
 impl Topology {
@@ -34,8 +34,8 @@ impl Topology {
             .map(|spec| Described {
                 spec,
                 size: 1,
-                predecessors: Vec::new(),
-                successors: Vec::new(),
+                predecessors: TreeSet::default(),
+                successors: TreeSet::default(),
             })
             .collect();
         let by_name: HashMap<&str, usize> = nodes
@@ -77,8 +77,8 @@ enum Side {
 
 /// Adds a neighbour in the order of sizes as they are at this moment, as Java's sorted sets do.
 fn insert(nodes: &mut [Described<'_>], of: usize, neighbour: usize, side: Side) {
-    let rank = |at: usize| nodes.get(at).map(|node| (Reverse(node.size), node.spec.name.clone()));
-    let ranks: HashMap<usize, _> = (0..nodes.len()).map(|at| (at, rank(at))).collect();
+    let rank = |node: &Described<'_>| (Reverse(node.size), node.spec.name.clone());
+    let ranks: Vec<_> = nodes.iter().map(rank).collect();
     let Some(node) = nodes.get_mut(of) else {
         return;
     };
@@ -86,12 +86,7 @@ fn insert(nodes: &mut [Described<'_>], of: usize, neighbour: usize, side: Side) 
         Side::Above => &mut node.predecessors,
         Side::Below => &mut node.successors,
     };
-    if neighbours.contains(&neighbour) {
-        return;
-    }
-    let new = ranks.get(&neighbour);
-    let at = neighbours.iter().position(|other| ranks.get(other) > new);
-    neighbours.insert(at.unwrap_or(neighbours.len()), neighbour);
+    neighbours.insert(neighbour, |one, other| ranks.get(one).cmp(&ranks.get(other)));
 }
 
 /// Adds to the size of a node and, along every path, to those of its ancestors as far as they are known.
@@ -100,15 +95,15 @@ fn grow(nodes: &mut [Described<'_>], at: usize, by: usize) {
         return;
     };
     node.size += by;
-    for predecessor in node.predecessors.clone() {
+    for predecessor in node.predecessors.elements() {
         grow(nodes, predecessor, by);
     }
 }
 
 fn line(node: &Described<'_>, nodes: &[Described<'_>]) -> String {
     let name = &node.spec.name;
-    let successors = neighbours(&node.successors, nodes);
-    let predecessors = neighbours(&node.predecessors, nodes);
+    let successors = neighbours(&node.successors.elements(), nodes);
+    let predecessors = neighbours(&node.predecessors.elements(), nodes);
     match &node.spec.kind {
         NodeKind::Source { topics, .. } => {
             let topics = match topics {

@@ -1,6 +1,9 @@
 //! The punctuations that a task's nodes have scheduled.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use crate::heap::Heap;
 
 /// Which clock a punctuation follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,16 +33,16 @@ struct Timer {
     node: usize,
     due: i64,
     interval_ms: i64,
-    clock: Clock,
 }
 
-/// All schedules of a task. They are few, so that a list beats a heap; the earliest due time is kept per clock.
-#[derive(Debug)]
+/// All schedules of a task, by clock.
+#[derive(Debug, Default)]
 pub(crate) struct Timers {
-    timers: Vec<Timer>,
+    stream: Heap<Timer>,
+    wall: Heap<Timer>,
+    /// Those that are still in their heap, but will not fire again.
+    cancelled: BTreeSet<TimerId>,
     next_id: u64,
-    stream_due: i64,
-    wall_due: i64,
 }
 
 /// A timer that is to fire now.
@@ -51,12 +54,7 @@ pub(crate) struct Due {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self {
-            timers: Vec::new(),
-            next_id: 0,
-            stream_due: i64::MAX,
-            wall_due: i64::MAX,
-        }
+        Self::default()
     }
 
     /// Adds a schedule of this node.
@@ -70,61 +68,62 @@ impl Timers {
         };
         let id = TimerId(self.next_id);
         self.next_id += 1;
-        self.timers.push(Timer {
-            id,
-            node,
+        self.heap(schedule.clock).push(
             due,
-            interval_ms,
-            clock: schedule.clock,
-        });
-        self.refresh();
+            Timer {
+                id,
+                node,
+                due,
+                interval_ms,
+            },
+        );
         id
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) {
-        self.timers.retain(|timer| timer.id != id);
-        self.refresh();
+        self.cancelled.insert(id);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.timers.clear();
-        self.refresh();
+        self.stream.clear();
+        self.wall.clear();
+        self.cancelled.clear();
     }
 
-    /// When the next timer of this clock is due; `i64::MAX` without one.
+    /// When the next timer of this clock is due, if it was not cancelled; `i64::MAX` without one.
+    #[inline]
     pub(crate) fn next_due(&self, clock: Clock) -> i64 {
-        match clock {
-            Clock::StreamTime => self.stream_due,
-            Clock::WallClock => self.wall_due,
-        }
+        let heap = match clock {
+            Clock::StreamTime => &self.stream,
+            Clock::WallClock => &self.wall,
+        };
+        heap.first().unwrap_or(i64::MAX)
     }
 
     /// The due timer with the earliest due time, moved on to its next due time: however many intervals were missed, it
     /// fires once and stays on its grid.
     pub(crate) fn pop(&mut self, clock: Clock, now: i64) -> Option<Due> {
-        if self.next_due(clock) > now {
-            return None;
+        while self.next_due(clock) <= now {
+            let timer = self.heap(clock).pop()?;
+            if self.cancelled.remove(&timer.id) {
+                continue;
+            }
+            let due = Due {
+                id: timer.id,
+                node: timer.node,
+            };
+            let next = after(timer.due, timer.interval_ms, now);
+            self.heap(clock).push(next, Timer { due: next, ..timer });
+            return Some(due);
         }
-        let timer = self
-            .timers
-            .iter_mut()
-            .filter(|timer| timer.clock == clock && timer.due <= now)
-            .min_by_key(|timer| (timer.due, timer.id))?;
-        timer.due = after(timer.due, timer.interval_ms, now);
-        let due = Due {
-            id: timer.id,
-            node: timer.node,
-        };
-        self.refresh();
-        Some(due)
+        None
     }
 
-    fn refresh(&mut self) {
-        let earliest = |clock| {
-            let of_clock = self.timers.iter().filter(|timer| timer.clock == clock);
-            of_clock.map(|timer| timer.due).min().unwrap_or(i64::MAX)
-        };
-        (self.stream_due, self.wall_due) = (earliest(Clock::StreamTime), earliest(Clock::WallClock));
+    fn heap(&mut self, clock: Clock) -> &mut Heap<Timer> {
+        match clock {
+            Clock::StreamTime => &mut self.stream,
+            Clock::WallClock => &mut self.wall,
+        }
     }
 }
 

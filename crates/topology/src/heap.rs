@@ -1,20 +1,34 @@
-//! Which queue is next: a binary heap that also breaks ties as Java's `PriorityQueue` does, so that records which Java's
-//! driver interleaves in a certain way come in the same order here.
+//! A binary heap that also breaks ties as Java's `PriorityQueue` does, so that what Java interleaves in a certain way comes
+//! in the same order here: records of several partitions, timers that are due at one time.
 
-/// Numbers of queues, the one with the smallest timestamp at the front.
-#[derive(Debug, Default)]
-pub(crate) struct Order {
-    heap: Vec<(i64, usize)>,
+/// Things with a time, the one with the smallest at the front.
+#[derive(Debug)]
+pub struct Heap<T> {
+    heap: Vec<(i64, T)>,
 }
 
-impl Order {
-    pub(crate) fn clear(&mut self) {
+impl<T> Default for Heap<T> {
+    fn default() -> Self {
+        Self { heap: Vec::new() }
+    }
+}
+
+impl<T> Heap<T> {
+    /// The smallest time.
+    #[inline]
+    pub fn first(&self) -> Option<i64> {
+        self.heap.first().map(|(timestamp, _)| *timestamp)
+    }
+
+    /// Takes everything out.
+    pub fn clear(&mut self) {
         self.heap.clear();
     }
 
-    pub(crate) fn push(&mut self, timestamp: i64, queue: usize) {
+    /// Adds a thing with this time.
+    pub fn push(&mut self, timestamp: i64, thing: T) {
         let mut at = self.heap.len();
-        self.heap.push((timestamp, queue));
+        self.heap.push((timestamp, thing));
         while at > 0 {
             let parent = (at - 1) / 2;
             if timestamp >= self.timestamp(parent) {
@@ -25,15 +39,17 @@ impl Order {
         }
     }
 
+    /// Takes out the thing with the smallest time.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<usize> {
+    pub fn pop(&mut self) -> Option<T> {
         let last = self.heap.pop()?;
         let Some(front) = self.heap.first_mut() else {
             return Some(last.1);
         };
-        let (_, queue) = std::mem::replace(front, last);
-        self.sift_down(last.0);
-        Some(queue)
+        let timestamp = last.0;
+        let (_, thing) = std::mem::replace(front, last);
+        self.sift_down(timestamp);
+        Some(thing)
     }
 
     fn sift_down(&mut self, timestamp: i64) {
@@ -60,13 +76,13 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn drain(order: &mut Order) -> Vec<usize> {
+    fn drain(order: &mut Heap<usize>) -> Vec<usize> {
         std::iter::from_fn(|| order.pop()).collect()
     }
 
     #[test]
     fn the_smallest_timestamp_is_first() {
-        let mut order = Order::default();
+        let mut order = Heap::default();
         for (queue, timestamp) in [5, 3, 9, 1, 7].into_iter().enumerate() {
             order.push(timestamp, queue);
         }
@@ -75,7 +91,7 @@ mod tests {
 
     #[test]
     fn ties_come_in_the_order_of_javas_heap() {
-        let mut order = Order::default();
+        let mut order = Heap::default();
         for queue in 0..4 {
             order.push(0, queue);
         }
