@@ -15,6 +15,7 @@ pub mod blueprint;
 pub mod error;
 pub mod graph;
 pub mod heap;
+pub mod pattern;
 pub mod processor;
 pub mod record;
 pub mod serde;
@@ -24,6 +25,7 @@ pub mod timestamp;
 
 pub use blueprint::{Consumed, Produced, Topology};
 pub use error::{BoxError, Error, Result};
+pub use pattern::TopicPattern;
 pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};
 pub use task_id::TaskId;
