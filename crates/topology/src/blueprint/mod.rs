@@ -252,6 +252,11 @@ impl Topology {
         self.sources_by_topic.keys().map(String::as_str)
     }
 
+    /// The patterns by which sources read.
+    pub fn source_patterns(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().map(TopicPattern::as_str)
+    }
+
     /// Whether a source reads all topics that match this topic's name.
     pub fn matches_pattern(&self, topic: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(topic))
