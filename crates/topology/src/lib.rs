@@ -6,6 +6,7 @@
 //! | [`serde`] | values to bytes and back |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`heap`] | what is due first, with ties as Java breaks them |
+//! | [`pattern`] | regular expressions over topic names |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
 //! | [`processor`] | the Processor API: user code in the topology |
