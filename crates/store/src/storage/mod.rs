@@ -120,8 +120,7 @@ impl Storage {
             identity,
             changelog,
             engine,
-            // Without a budget there is no cache: every change is logged and forwarded, like Java's deletions of absent keys.
-            cache: (spec.caching && cache.total() > 0).then_some(cache),
+            cache: spec.caching.then_some(cache),
             lease,
         }))
     }

@@ -8,8 +8,7 @@ use kstreams_wire::{TopicName, TopicPartition};
 use super::topics::changelog_topic;
 use super::{NodeKind, SinkTarget, Topics, Topology};
 use crate::error::{Error, Result};
-use crate::graph::{ErrorHandlers, Graph, GraphBuilder, SourceTopics};
-use crate::pattern::TopicPattern;
+use crate::graph::{ErrorHandlers, Graph, GraphBuilder};
 use crate::task_id::TaskId;
 
 /// Which part of a topology a graph is a copy of.
@@ -46,7 +45,7 @@ impl Topology {
             }
         };
         let mut builder = GraphBuilder::new();
-        self.build_nodes(&mut builder, &members, environment.application_id)?;
+        self.build_nodes(&mut builder, &members, environment.application_id);
         let TaskEnvironment {
             task,
             application_id,
@@ -70,15 +69,15 @@ impl Topology {
         Ok(builder.build(task, application_id, handlers))
     }
 
-    fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) -> Result<()> {
+    fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) {
         let mut built: HashMap<&str, usize> = HashMap::new();
         let full = |topic: &str| TopicName::from(self.topic_name(application_id, topic));
         for node in members.iter().filter_map(|at| self.nodes.get(*at)) {
             let at = match &node.kind {
                 NodeKind::Source { topics, new, .. } => {
                     let topics = match topics {
-                        Topics::Names(names) => SourceTopics::Names(names.iter().map(|topic| full(topic)).collect()),
-                        Topics::Pattern(pattern) => SourceTopics::Pattern(TopicPattern::parse(pattern)?),
+                        Topics::Names(names) => names.iter().map(|topic| full(topic)).collect(),
+                        Topics::Pattern(_) => Vec::new(),
                     };
                     builder.add_source(&node.name, topics, new())
                 }
@@ -99,6 +98,5 @@ impl Topology {
             }
             built.insert(&node.name, at);
         }
-        Ok(())
     }
 }
