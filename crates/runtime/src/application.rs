@@ -44,6 +44,7 @@ impl KafkaStreams {
     /// An instance that runs `topology`. Checks the configuration and takes the state directory; no broker is asked yet.
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
         let settings = Settings::parse(&config)?;
+        refuse_patterns(&topology)?;
         let proposed = uuid::Uuid::new_v4();
         let storage = open(&settings, &topology, &proposed.to_string())?;
         let kept = storage.process_id().and_then(|id| uuid::Uuid::parse_str(id).ok());
@@ -214,6 +215,17 @@ impl Drop for KafkaStreams {
     fn drop(&mut self) {
         // The error, being called from a stream thread, has nobody to go to.
         let _ = self.close(None);
+    }
+}
+
+/// Sources that read by pattern run in the test driver only: the group does not follow topics that come and go.
+fn refuse_patterns(topology: &Topology) -> Result<()> {
+    match topology.source_patterns().next() {
+        None => Ok(()),
+        Some(pattern) => {
+            let message = format!("source pattern {pattern} cannot be subscribed to: name the topics");
+            Err(Error::Topology(kstreams_topology::Error::Topology(message)))
+        }
     }
 }
 

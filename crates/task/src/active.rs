@@ -110,7 +110,17 @@ impl ActiveTask {
         self.state
     }
 
-    /// The input partitions, by topic and partition.
+    /// Adds an input partition to those that the task was made with: a topic that matches a source's pattern appeared.
+    pub fn add_input(&mut self, partition: &TopicPartition) -> Result<()> {
+        let input = self.graph.add_input(partition).ok_or_else(|| Error::UnknownInput {
+            partition: partition.clone(),
+        })?;
+        self.inbox
+            .add_queue(partition.clone(), input, self.graph.looks_ahead(input));
+        Ok(())
+    }
+
+    /// The input partitions.
     pub fn inputs(&self) -> impl Iterator<Item = &TopicPartition> {
         self.inbox.queues().iter().map(|queue| &queue.partition)
     }

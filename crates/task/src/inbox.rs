@@ -72,7 +72,7 @@ pub(crate) enum Next<'a> {
 }
 
 pub(crate) struct Inbox {
-    /// Sorted by topic and partition.
+    /// Sorted by topic and partition, but for those added later.
     queues: Vec<Queue>,
     config: TaskConfig,
     /// How many queues hold records.
@@ -88,21 +88,9 @@ const QUEUE: &str = "queues are numbered by the inbox, and none is removed";
 impl Inbox {
     pub(crate) fn new(mut inputs: Vec<(TopicPartition, InputId, bool)>, config: TaskConfig) -> Self {
         inputs.sort_by(|a, b| a.0.cmp(&b.0));
-        let queues = inputs.into_iter().map(|(partition, input, looks_ahead)| Queue {
-            partition,
-            input,
-            looks_ahead,
-            current: None,
-            later: VecDeque::new(),
-            records: 0,
-            held: None,
-            position: None,
-            next_offset: None,
-            committed: None,
-            lag: None,
-            idle_since: None,
-            paused: false,
-        });
+        let queues = inputs
+            .into_iter()
+            .map(|(partition, input, looks_ahead)| Queue::new(partition, input, looks_ahead));
         Self {
             queues: queues.collect(),
             config,
@@ -110,6 +98,10 @@ impl Inbox {
             order: Heap::default(),
             unordered: VecDeque::new(),
         }
+    }
+
+    pub(crate) fn add_queue(&mut self, partition: TopicPartition, input: InputId, looks_ahead: bool) {
+        self.queues.push(Queue::new(partition, input, looks_ahead));
     }
 
     pub(crate) fn queues(&self) -> &[Queue] {
@@ -301,6 +293,24 @@ impl Inbox {
 }
 
 impl Queue {
+    fn new(partition: TopicPartition, input: InputId, looks_ahead: bool) -> Self {
+        Self {
+            partition,
+            input,
+            looks_ahead,
+            current: None,
+            later: VecDeque::new(),
+            records: 0,
+            held: None,
+            position: None,
+            next_offset: None,
+            committed: None,
+            lag: None,
+            idle_since: None,
+            paused: false,
+        }
+    }
+
     /// The offset to commit: behind the last record taken, or, if no record waits, behind everything that was fetched.
     /// `None` if nothing was taken.
     pub(crate) fn committable(&self) -> Option<i64> {

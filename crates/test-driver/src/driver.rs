@@ -259,6 +259,12 @@ impl TopologyTestDriver {
 
     /// Appends the record to its topic's queue; false if no source reads it.
     fn enqueue(&mut self, record: &ProducedRecord) -> Result<bool> {
+        if !self.inputs.contains_key(&record.topic) {
+            if !self.topology.matches_pattern(&record.topic) {
+                return Ok(false);
+            }
+            self.add_input(&record.topic)?;
+        }
         let Some((partition, offset)) = self.inputs.get_mut(&record.topic) else {
             return Ok(false);
         };
@@ -273,6 +279,15 @@ impl TopologyTestDriver {
         *offset += 1;
         self.task.add_records(partition, vec![records], *offset)?;
         Ok(true)
+    }
+
+    /// Makes a topic that a source's pattern matches an input.
+    fn add_input(&mut self, topic: &TopicName) -> Result<()> {
+        let partition = TopicPartition::new(topic.clone(), TASK.partition);
+        self.task.add_input(&partition)?;
+        self.task.set_lag(&partition, Some(0))?;
+        self.inputs.insert(topic.clone(), (partition, 0));
+        Ok(())
     }
 
     /// Processes one record after the other, feeding back what goes to topics that are read, until none is left.

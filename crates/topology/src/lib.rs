@@ -6,6 +6,7 @@
 //! | [`serde`] | values to bytes and back |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`heap`] | what is due first, with ties as Java breaks them |
+//! | [`pattern`] | regular expressions over topic names |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
 //! | [`processor`] | the Processor API: user code in the topology |
@@ -15,6 +16,7 @@ pub mod blueprint;
 pub mod error;
 pub mod graph;
 pub mod heap;
+pub mod pattern;
 pub mod processor;
 pub mod record;
 pub mod serde;
@@ -24,6 +26,7 @@ pub mod timestamp;
 
 pub use blueprint::{Consumed, Produced, Topology};
 pub use error::{BoxError, Error, Result};
+pub use pattern::TopicPattern;
 pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};
 pub use task_id::TaskId;

@@ -199,12 +199,10 @@ fn old_value_is_handed_out_only_if_asked_for() {
 
 #[test]
 fn deleting_what_was_never_there_is_neither_logged_nor_forwarded() {
-    for bytes in [0, 1000] {
-        let mut bench = Bench::cached(bytes, Forward::New);
-        bench.put("a", None, 1);
-        assert!(bench.flushed().is_empty());
-        assert!(bench.log.records.is_empty());
-    }
+    let mut bench = Bench::cached(1000, Forward::New);
+    bench.put("a", None, 1);
+    assert!(bench.flushed().is_empty());
+    assert!(bench.log.records.is_empty());
     // Without a listener nobody asks what was there.
     let mut bench = Bench::cached(1000, Forward::Nothing);
     bench.put("a", None, 1);
@@ -226,8 +224,11 @@ fn deletion_leaves_the_cache_when_it_is_flushed() {
 }
 
 #[test]
-fn without_a_budget_every_change_passes_at_once() {
-    let mut bench = Bench::cached(0, Forward::NewAndOld);
+fn when_the_budget_shrinks_to_nothing_every_change_passes_at_once() {
+    let budget = CacheBudget::new(1000);
+    let mut bench = Bench::new(Kind::KeyValue, Some(&budget));
+    bench.state.forward(Forward::NewAndOld);
+    budget.resize(0);
     bench.put("a", Some("1"), 1);
     bench.put("a", Some("2"), 2);
     assert_eq!(bench.get("a").as_deref(), Some("2"));
@@ -235,6 +236,15 @@ fn without_a_budget_every_change_passes_at_once() {
         bench.evicted(),
         [change("a", Some("1"), None, 1), change("a", Some("2"), Some("1"), 2)]
     );
+}
+
+#[test]
+fn a_store_opened_without_a_budget_is_not_cached() {
+    let mut bench = Bench::cached(0, Forward::NewAndOld);
+    assert!(!bench.state.is_cached());
+    bench.put("a", None, 1);
+    assert!(bench.evicted().is_empty());
+    assert_eq!(bench.log.records, [logged("a", None, 1)]);
 }
 
 #[test]

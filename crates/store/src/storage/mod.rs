@@ -120,7 +120,8 @@ impl Storage {
             identity,
             changelog,
             engine,
-            cache: spec.caching.then_some(cache),
+            // Without a budget there is no cache: every change is logged and forwarded, like Java's deletions of absent keys.
+            cache: (spec.caching && cache.total() > 0).then_some(cache),
             lease,
         }))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kstreams_test_driver::{Error, TopologyTestDriver, record};
-use kstreams_topology::blueprint::InternalTopic;
+use kstreams_topology::blueprint::{InternalTopic, Topics};
 use kstreams_topology::processor::{Context, Processor};
 use kstreams_topology::stores::{KeyValueStore, StoreHandle, StoreId, Stores, TimestampedKeyValueStore};
 use kstreams_topology::{BoxError, Consumed, Produced, Record, Topology};
@@ -271,5 +271,36 @@ fn an_idle_topic_is_waited_for_on_the_drivers_clock() -> Result<(), BoxError> {
     assert_eq!(Shown::new(&mut driver).fresh(), ["out k=early@50"]);
     driver.advance_wall_clock(ms(10))?;
     assert_eq!(driver.produced().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn topics_that_match_a_pattern_are_read() -> Result<(), BoxError> {
+    let mut topology = Topology::new();
+    topology
+        .add_source(
+            "source",
+            Topics::Pattern("in-.*".to_owned()),
+            Consumed::<String, String>::default(),
+        )?
+        .add_sink("sink", "out", Produced::<String, String>::default(), &["source"])?;
+    assert!(topology.describe().contains("Source: source (topics: in-.*)"));
+    assert!(
+        topology
+            .add_source("taken", "in-3", Consumed::<String, String>::default())
+            .is_err()
+    );
+    let mut driver = TopologyTestDriver::builder(topology).build()?;
+    for (topic, timestamp) in [("in-1", 1), ("in-2", 2), ("in-1", 3)] {
+        let input = driver.input::<String, String>(topic);
+        driver.pipe(&input, record("k", topic).at(timestamp))?;
+    }
+    assert!(
+        driver
+            .pipe(&driver.input::<String, String>("elsewhere"), ("k", "v"))
+            .is_err()
+    );
+    let seen = Shown::new(&mut driver).fresh();
+    assert_eq!(seen, ["out k=in-1@1", "out k=in-2@2", "out k=in-1@3"]);
     Ok(())
 }

@@ -8,7 +8,8 @@ use kstreams_wire::{TopicName, TopicPartition};
 use super::topics::changelog_topic;
 use super::{NodeKind, SinkTarget, Topics, Topology};
 use crate::error::{Error, Result};
-use crate::graph::{ErrorHandlers, Graph, GraphBuilder};
+use crate::graph::{ErrorHandlers, Graph, GraphBuilder, SourceTopics};
+use crate::pattern::TopicPattern;
 use crate::task_id::TaskId;
 
 /// Which part of a topology a graph is a copy of.
@@ -45,7 +46,7 @@ impl Topology {
             }
         };
         let mut builder = GraphBuilder::new();
-        self.build_nodes(&mut builder, &members, environment.application_id);
+        self.build_nodes(&mut builder, &members, environment.application_id)?;
         let TaskEnvironment {
             task,
             application_id,
@@ -69,15 +70,15 @@ impl Topology {
         Ok(builder.build(task, application_id, handlers))
     }
 
-    fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) {
+    fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) -> Result<()> {
         let mut built: HashMap<&str, usize> = HashMap::new();
         let full = |topic: &str| TopicName::from(self.topic_name(application_id, topic));
         for node in members.iter().filter_map(|at| self.nodes.get(*at)) {
             let at = match &node.kind {
                 NodeKind::Source { topics, new, .. } => {
                     let topics = match topics {
-                        Topics::Names(names) => names.iter().map(|topic| full(topic)).collect(),
-                        Topics::Pattern(_) => Vec::new(),
+                        Topics::Names(names) => SourceTopics::Names(names.iter().map(|topic| full(topic)).collect()),
+                        Topics::Pattern(pattern) => SourceTopics::Pattern(TopicPattern::parse(pattern)?),
                     };
                     builder.add_source(&node.name, topics, new())
                 }
@@ -98,5 +99,6 @@ impl Topology {
             }
             built.insert(&node.name, at);
         }
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
+use crate::pattern::TopicPattern;
 use crate::stores::{StoreDefinition, StoreId};
 
 mod build;
@@ -49,6 +50,7 @@ pub struct Topology {
     stores: Vec<StoreSlot>,
     internal: BTreeMap<String, Option<i32>>,
     sources_by_topic: BTreeMap<String, usize>,
+    patterns: Vec<TopicPattern>,
     copartitioned: Vec<BTreeSet<String>>,
 }
 
@@ -117,8 +119,9 @@ impl Topology {
     }
 
     fn register_topics(&mut self, name: &str, topics: &Topics, at: usize) -> Result<()> {
-        let Topics::Names(topics) = topics else {
-            return Ok(());
+        let topics = match topics {
+            Topics::Names(topics) => topics,
+            Topics::Pattern(pattern) => return self.register_pattern(pattern),
         };
         if topics.is_empty() {
             return Err(invalid(format!("source {name} needs at least one topic")));
@@ -127,10 +130,28 @@ impl Topology {
             if self.sources_by_topic.contains_key(topic) {
                 return Err(invalid(format!("topic {topic} is already read by another source")));
             }
+            if self.patterns.iter().any(|pattern| pattern.matches(topic)) {
+                return Err(invalid(format!(
+                    "topic {topic} is already matched by another source's pattern"
+                )));
+            }
         }
         for topic in topics {
             self.sources_by_topic.insert(topic.clone(), at);
         }
+        Ok(())
+    }
+
+    fn register_pattern(&mut self, pattern: &str) -> Result<()> {
+        let pattern = TopicPattern::parse(pattern)?;
+        let matched = self.sources_by_topic.keys().find(|topic| pattern.matches(topic));
+        if let Some(topic) = matched {
+            let pattern = pattern.as_str();
+            return Err(invalid(format!(
+                "pattern {pattern} matches topic {topic}, which another source reads"
+            )));
+        }
+        self.patterns.push(pattern);
         Ok(())
     }
 
@@ -229,6 +250,16 @@ impl Topology {
     /// The topics that sources name: internal ones undecorated.
     pub fn source_topics(&self) -> impl Iterator<Item = &str> {
         self.sources_by_topic.keys().map(String::as_str)
+    }
+
+    /// The patterns by which sources read.
+    pub fn source_patterns(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().map(TopicPattern::as_str)
+    }
+
+    /// Whether a source reads all topics that match this topic's name.
+    pub fn matches_pattern(&self, topic: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(topic))
     }
 
     fn store_slot(&self, name: &str) -> Result<&StoreSlot> {

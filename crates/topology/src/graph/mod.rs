@@ -18,7 +18,7 @@ mod timers;
 
 pub use context::NodeContext;
 pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};
-pub use run::{Graph, GraphBuilder, InputId, Totals};
+pub use run::{Graph, GraphBuilder, InputId, SourceTopics, Totals};
 pub use sink::{DynamicTopic, Partitioner, Partitions, SinkNode, SinkTopic};
 pub use source::{RawRecord, Source, SourceNode};
 pub use timers::{Clock, TimerId};

@@ -10,6 +10,7 @@ use super::handler::place;
 use super::timers::Timers;
 use super::{Clock, ErrorHandlers, Failure, Node, NodeContext, RawRecord, Response, Source};
 use crate::error::{Error, Result};
+use crate::pattern::TopicPattern;
 use crate::stores::StoreId;
 use crate::task_id::TaskId;
 
@@ -50,8 +51,25 @@ pub(super) struct StoreSlot {
 
 struct SourceSlot {
     node: usize,
-    topics: Vec<TopicName>,
+    topics: SourceTopics,
     source: Option<Box<dyn Source>>,
+}
+
+/// The topics that a source reads.
+pub enum SourceTopics {
+    /// These.
+    Names(Vec<TopicName>),
+    /// All that match.
+    Pattern(TopicPattern),
+}
+
+impl SourceTopics {
+    fn contain(&self, topic: &TopicName) -> bool {
+        match self {
+            Self::Names(topics) => topics.contains(topic),
+            Self::Pattern(pattern) => pattern.matches(topic),
+        }
+    }
 }
 
 struct InputSlot {
@@ -219,7 +237,7 @@ const INPUT: &str = "an input id comes from this graph";
 impl Graph {
     /// Adds an input partition; `None` if no source of the graph reads its topic.
     pub fn add_input(&mut self, partition: &TopicPartition) -> Option<InputId> {
-        let reads = |slot: &SourceSlot| slot.topics.contains(&partition.topic);
+        let reads = |slot: &SourceSlot| slot.topics.contain(&partition.topic);
         let source = self.sources.iter().position(reads)?;
         self.parts.inputs.push(InputSlot {
             topic: partition.topic.clone(),
@@ -461,7 +479,7 @@ impl GraphBuilder {
     }
 
     /// Adds a source of these topics; its number.
-    pub fn add_source(&mut self, name: &str, topics: Vec<TopicName>, source: Box<dyn Source>) -> usize {
+    pub fn add_source(&mut self, name: &str, topics: SourceTopics, source: Box<dyn Source>) -> usize {
         let node = self.push(name, None, Role::Source);
         self.sources.push(SourceSlot {
             node,
