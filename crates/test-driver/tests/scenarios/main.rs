@@ -4,5 +4,7 @@ mod driver;
 mod errors;
 mod processors;
 mod punctuation;
+mod sinks;
+mod stores;
 mod support;
 mod timestamps;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use kstreams_store::{Output, RecordContext, State, Write};
-use kstreams_wire::{Headers, TopicName, TopicPartition};
+use kstreams_wire::{TopicName, TopicPartition};
 
 use super::handler::place;
 use super::timers::Timers;
@@ -536,13 +536,8 @@ impl GraphBuilder {
                 nodes: nodes.collect(),
                 stores: self.stores,
                 timers: Timers::new(),
-                record: RecordContext {
-                    topic: None,
-                    partition: -1,
-                    offset: -1,
-                    timestamp: -1,
-                    headers: Headers::new(),
-                },
+                // Before the first record, stores are written to at time 0, as in Java.
+                record: RecordContext::none(0),
                 stream_time: -1,
                 wall_clock: 0,
                 task,
