@@ -1,86 +1,36 @@
 //! The driver: pipes records through a task and keeps what comes out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kstreams_store::{CacheBudget, KeyRange, Order, Storage};
+use kstreams_store::{CacheBudget, Storage};
 use kstreams_task::{ActiveTask, Close, Input, TaskConfig};
 use kstreams_topology::blueprint::{GraphScope, TaskEnvironment};
-use kstreams_topology::graph::{Clock, ErrorHandlers};
-use kstreams_topology::stores::{StoreHandle, StoreKind};
+use kstreams_topology::graph::Clock;
 use kstreams_topology::{DefaultSerde, Nullable, Serde, TaskId, Topology};
 use kstreams_wire::batch::{Batch, BatchBuilder, ProducerStamp, Records, stamp};
 use kstreams_wire::compression::Compression;
 use kstreams_wire::{TopicName, TopicPartition};
 
+use crate::builder::Builder;
 use crate::error::{Error, Result};
 use crate::input::{InputTopic, millis};
 use crate::output::{Outbox, OutputTopic, ProducedRecord};
 use crate::record::TestRecord;
 
-/// How a [`TopologyTestDriver`] is to run.
-pub struct Builder {
-    topology: Topology,
-    application_id: String,
-    start: i64,
-    cache_bytes: usize,
-    handlers: ErrorHandlers,
-    idle_ms_max: i64,
-}
-
-/// Kafka's own default: caches are on, and flushed after each record.
-const CACHE_BYTES: usize = 10 << 20;
-
-impl Builder {
-    /// The application id; "test" otherwise.
-    pub fn application_id(mut self, id: &str) -> Self {
-        id.clone_into(&mut self.application_id);
-        self
-    }
-
-    /// Where the driver's clock starts, in milliseconds; 0 otherwise.
-    pub fn start_at(mut self, start: i64) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// The record cache's size, `statestore.cache.max.bytes`; 10 MiB otherwise. 0 turns it off.
-    pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.cache_bytes = bytes;
-        self
-    }
-
-    /// Who decides about records that fail; by default they fail the task.
-    pub fn handlers(mut self, handlers: ErrorHandlers) -> Self {
-        self.handlers = handlers;
-        self
-    }
-
-    /// `max.task.idle.ms`: how long, on the driver's clock, to wait for topics without records; 0 otherwise.
-    pub fn max_task_idle_ms(mut self, idle_ms_max: i64) -> Self {
-        self.idle_ms_max = idle_ms_max;
-        self
-    }
-
-    /// Opens the stores and initialises the processors.
-    pub fn build(self) -> Result<TopologyTestDriver> {
-        TopologyTestDriver::start(self)
-    }
-}
-
 /// Runs a topology without Kafka. See the [crate's page](crate) for an example.
 pub struct TopologyTestDriver {
-    topology: Topology,
-    task: ActiveTask,
-    outbox: Outbox,
+    pub(crate) topology: Topology,
+    pub(crate) task: ActiveTask,
+    pub(crate) outbox: Outbox,
     now: i64,
     /// The input partitions, and how many records each had.
     inputs: BTreeMap<TopicName, (TopicPartition, i64)>,
     /// What was captured so far, and up to where each topic was read.
-    produced: Vec<ProducedRecord>,
-    read: BTreeMap<String, usize>,
+    pub(crate) produced: Vec<ProducedRecord>,
+    pub(crate) read: BTreeMap<String, usize>,
     batch: BatchBuilder,
 }
 
@@ -89,17 +39,10 @@ const TASK: TaskId = TaskId::new(0, 0);
 impl TopologyTestDriver {
     /// A driver of this topology.
     pub fn builder(topology: Topology) -> Builder {
-        Builder {
-            topology,
-            application_id: "test".to_owned(),
-            start: 0,
-            cache_bytes: CACHE_BYTES,
-            handlers: ErrorHandlers::default(),
-            idle_ms_max: 0,
-        }
+        Builder::new(topology)
     }
 
-    fn start(builder: Builder) -> Result<Self> {
+    pub(crate) fn start(builder: Builder) -> Result<Self> {
         let topology = builder.topology;
         let storage = Storage::in_memory();
         let cache = CacheBudget::new(builder.cache_bytes);
@@ -327,130 +270,6 @@ impl TopologyTestDriver {
     }
 }
 
-/// What came out.
-impl TopologyTestDriver {
-    /// The next record of a topic that was not read yet.
-    pub fn read<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<TestRecord<K, V>> {
-        self.read_next(output)?.ok_or_else(|| Error::NoRecord {
-            topic: output.name.clone(),
-        })
-    }
-
-    /// The value of the next record.
-    pub fn read_value<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<V> {
-        self.read(output).map(|record| record.value)
-    }
-
-    /// The key and value of the next record.
-    pub fn read_key_value<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<(K, V)> {
-        self.read(output).map(|record| (record.key, record.value))
-    }
-
-    /// All records of a topic that were not read yet.
-    pub fn read_all<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<Vec<TestRecord<K, V>>> {
-        std::iter::from_fn(|| self.read_next(output).transpose()).collect()
-    }
-
-    /// The keys and values of all records that were not read yet.
-    pub fn read_key_values<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<Vec<(K, V)>> {
-        let records = self.read_all(output)?;
-        Ok(records.into_iter().map(|record| (record.key, record.value)).collect())
-    }
-
-    /// The last value of each key among the records that were not read yet.
-    pub fn read_map<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<BTreeMap<K::Inner, V>>
-    where
-        K::Inner: Ord,
-    {
-        let mut map = BTreeMap::new();
-        for record in self.read_all(output)? {
-            let key = record.key.into_option().ok_or_else(|| Error::Null {
-                topic: output.name.clone(),
-                part: "key",
-            })?;
-            map.insert(key, record.value);
-        }
-        Ok(map)
-    }
-
-    /// How many records of a topic were not read yet.
-    pub fn queue_len<K: Nullable, V: Nullable>(&self, output: &OutputTopic<K, V>) -> usize {
-        let from = self.read.get(&output.name).copied().unwrap_or(0);
-        let unread = self.produced.iter().skip(from);
-        unread.filter(|record| *record.topic == *output.name).count()
-    }
-
-    fn read_next<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<Option<TestRecord<K, V>>> {
-        let from = self.read.get(&output.name).copied().unwrap_or(0);
-        let mut unread = self.produced.iter().enumerate().skip(from);
-        let Some((at, record)) = unread.find(|(_, record)| *record.topic == *output.name) else {
-            return Ok(None);
-        };
-        self.read.insert(output.name.clone(), at + 1);
-        Ok(Some(TestRecord {
-            key: decode(record.key.as_ref(), output.key.as_ref(), &output.name, "key")?,
-            value: decode(record.value.as_ref(), output.value.as_ref(), &output.name, "value")?,
-            timestamp: record.timestamp,
-            headers: record.headers.clone(),
-        }))
-    }
-
-    /// Everything that came out so far, in the order in which it was sent, changelogs and repartition topics included.
-    pub fn produced(&self) -> &[ProducedRecord] {
-        &self.produced
-    }
-
-    /// The topics to which something was sent.
-    pub fn produced_topic_names(&self) -> BTreeSet<String> {
-        self.produced.iter().map(|record| record.topic.to_string()).collect()
-    }
-
-    /// How many records were dropped.
-    pub fn dropped(&self) -> u64 {
-        self.task.counters().dropped
-    }
-}
-
-/// The stores.
-impl TopologyTestDriver {
-    /// A store, as the processors see it. What is written to it is logged, and the topology sees it.
-    pub fn store<S: StoreKind>(&mut self, handle: StoreHandle<S>) -> Result<S::View<'_>> {
-        let name = self.topology.stores().find(|store| store.id == handle.id());
-        let name = name
-            .map(|store| store.spec.name.clone())
-            .ok_or_else(|| Error::UnknownStore {
-                store: format!("{handle:?}"),
-            })?;
-        self.store_named::<S>(&name)
-    }
-
-    /// The store of this name, if it is of this kind.
-    pub fn store_named<S: StoreKind>(&mut self, name: &str) -> Result<S::View<'_>> {
-        let unknown = || Error::UnknownStore { store: name.to_owned() };
-        let slot = self.task.graph().store_slot(name, &mut self.outbox);
-        let (front, state, write) = slot.ok_or_else(unknown)?;
-        let front = front.downcast_mut::<S::Front>().ok_or_else(unknown)?;
-        Ok(S::view(front, state, write))
-    }
-
-    /// The names of the stores, in order.
-    pub fn store_names(&self) -> BTreeSet<String> {
-        self.topology.stores().map(|store| store.spec.name.clone()).collect()
-    }
-
-    /// The entries of a store as bytes, in the order of their keys.
-    pub fn store_entries(&mut self, name: &str) -> Result<Vec<(Bytes, Bytes)>> {
-        let slot = self.task.graph().store_slot(name, &mut self.outbox);
-        let (_, state, _) = slot.ok_or_else(|| Error::UnknownStore { store: name.to_owned() })?;
-        let mut range = state.range(&KeyRange::all(), Order::Forward)?;
-        let mut entries = Vec::new();
-        while let Some((key, value)) = range.next_entry()? {
-            entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-        }
-        Ok(entries)
-    }
-}
-
 fn batch_at(offset: i64, batch: Bytes) -> Result<Records> {
     let mut batch = Vec::from(batch);
     stamp::place(&mut batch, offset, -1)?;
@@ -469,23 +288,4 @@ fn encode<T: Nullable>(value: &T, serde: &dyn Serde<T::Inner>, topic: &str) -> R
             source,
         })?;
     Ok(Some(bytes.into()))
-}
-
-fn decode<T: Nullable>(
-    bytes: Option<&Bytes>,
-    serde: &dyn Serde<T::Inner>,
-    topic: &str,
-    part: &'static str,
-) -> Result<T> {
-    let value = bytes
-        .map(|bytes| serde.deserialize_shared(topic, bytes, bytes))
-        .transpose();
-    let value = value.map_err(|source| Error::Serde {
-        topic: topic.to_owned(),
-        source,
-    })?;
-    T::from_option(value).ok_or_else(|| Error::Null {
-        topic: topic.to_owned(),
-        part,
-    })
 }

@@ -48,13 +48,16 @@
 //! reads, such as a repartition topic, is fed back at once. After each record, timers on stream time that are due are
 //! called and the task commits, so that caches are flushed.
 
+pub mod builder;
 pub mod driver;
 pub mod error;
 mod input;
 mod output;
+mod read;
 pub mod record;
 
-pub use driver::{Builder, TopologyTestDriver};
+pub use builder::Builder;
+pub use driver::TopologyTestDriver;
 pub use error::{Error, Result};
 pub use input::InputTopic;
 pub use output::{OutputTopic, ProducedRecord};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kstreams_store::{Output, RecordContext, State, Write};
 
-use super::run::Parts;
+use super::parts::Parts;
 use super::timers::Schedule;
 use super::{Clock, Input, Node, TimerId};
 use crate::error::{Error, Result};

@@ -9,16 +9,20 @@ use std::any::Any;
 use crate::error::Error;
 use crate::record::Record;
 
+mod builder;
 mod context;
 mod handler;
+mod parts;
 mod run;
 mod sink;
 mod source;
 mod timers;
 
+pub use builder::GraphBuilder;
 pub use context::NodeContext;
 pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};
-pub use run::{Graph, GraphBuilder, InputId, SourceTopics, Totals};
+pub use parts::{InputId, SourceTopics, Totals};
+pub use run::Graph;
 pub use sink::{DynamicTopic, Partitioner, Partitions, SinkNode, SinkTopic};
 pub use source::{RawRecord, Source, SourceNode};
 pub use timers::{Clock, TimerId};

@@ -1,0 +1,228 @@
+//! What the nodes of a graph share: each other, the stores, the record being processed, the times.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use kstreams_store::{Output, RecordContext, State, Write};
+use kstreams_wire::TopicName;
+
+use super::handler::place;
+use super::timers::Timers;
+use super::{Clock, ErrorHandlers, Failure, FailureHandler, Node, RawRecord, Response, Source};
+use crate::error::{Error, Result};
+use crate::pattern::TopicPattern;
+use crate::serde::SerdeError;
+use crate::stores::StoreId;
+use crate::task_id::TaskId;
+
+/// What a graph has counted since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records dropped: undecodable, without a usable timestamp, null where the type knows no null, too late, or failed on
+    /// while the handler says to go on.
+    pub dropped: u64,
+    /// Punctuations called.
+    pub punctuations: u64,
+}
+
+/// One input partition of a graph, from [`Graph::add_input`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InputId(pub(super) usize);
+
+pub(super) struct NodeSlot {
+    pub(super) name: String,
+    pub(super) children: Box<[usize]>,
+    pub(super) stores: Box<[StoreId]>,
+    pub(super) node: Option<Box<dyn Node>>,
+    pub(super) role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Source,
+    Processor,
+    Sink,
+}
+
+pub(super) struct StoreSlot {
+    pub(super) id: StoreId,
+    pub(super) state: State,
+    pub(super) front: Box<dyn Any + Send>,
+}
+
+pub(super) struct SourceSlot {
+    pub(super) node: usize,
+    pub(super) topics: SourceTopics,
+    pub(super) source: Option<Box<dyn Source>>,
+}
+
+/// The topics that a source reads.
+pub enum SourceTopics {
+    /// These.
+    Names(Vec<TopicName>),
+    /// All that match.
+    Pattern(TopicPattern),
+}
+
+impl SourceTopics {
+    pub(super) fn contain(&self, topic: &TopicName) -> bool {
+        match self {
+            Self::Names(topics) => topics.contains(topic),
+            Self::Pattern(pattern) => pattern.matches(topic),
+        }
+    }
+}
+
+pub(super) struct InputSlot {
+    pub(super) topic: TopicName,
+    pub(super) partition: i32,
+    pub(super) source: usize,
+    pub(super) time: i64,
+}
+
+/// Everything that a running node may reach.
+pub(super) struct Parts {
+    pub(super) nodes: Vec<NodeSlot>,
+    pub(super) stores: Vec<StoreSlot>,
+    pub(super) timers: Timers,
+    pub(super) record: RecordContext,
+    pub(super) stream_time: i64,
+    pub(super) wall_clock: i64,
+    pub(super) task: TaskId,
+    pub(super) application_id: Arc<str>,
+    pub(super) handlers: ErrorHandlers,
+    pub(super) totals: Totals,
+    pub(super) commit_requested: bool,
+    pub(super) inputs: Vec<InputSlot>,
+    pub(super) current: usize,
+}
+
+pub(super) const NODE: &str = "nodes are numbered by the builder, and none is removed";
+
+impl Parts {
+    #[inline]
+    pub(super) fn slot(&self, node: usize) -> &NodeSlot {
+        self.nodes.get(node).expect(NODE)
+    }
+
+    #[inline]
+    pub(super) fn child(&self, node: usize, at: usize) -> usize {
+        *self.slot(node).children.get(at).expect("within the number of children")
+    }
+
+    pub(super) fn child_named(&self, node: usize, name: &str) -> Option<usize> {
+        let mut children = self.slot(node).children.iter().copied();
+        children.find(|child| self.slot(*child).name == name)
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, node: usize) -> Box<dyn Node> {
+        let slot = self.nodes.get_mut(node).expect(NODE);
+        slot.node
+            .take()
+            .expect("a node is in its place unless it panicked: graphs have no cycles")
+    }
+
+    #[inline]
+    pub(super) fn put_back(&mut self, node: usize, body: Box<dyn Node>) {
+        self.nodes.get_mut(node).expect(NODE).node = Some(body);
+    }
+
+    pub(super) fn store<'a>(&'a mut self, id: StoreId, output: &'a mut dyn Output) -> (&'a mut StoreSlot, Write<'a>) {
+        let slot = self
+            .stores
+            .iter_mut()
+            .find(|slot| slot.id == id)
+            .expect("a connected store is in the graph");
+        let context = &self.record;
+        (slot, Write { output, context })
+    }
+
+    pub(super) fn now(&self, clock: Clock) -> i64 {
+        match clock {
+            Clock::StreamTime => self.stream_time,
+            Clock::WallClock => self.wall_clock,
+        }
+    }
+
+    /// Decides about an error that came out of `node`. The innermost processor is asked, once: what it lets pass is gone,
+    /// what it does not travels up unchanged.
+    #[cold]
+    pub(super) fn failed(&mut self, node: usize, error: Error) -> Result<()> {
+        let slot = self.slot(node);
+        if slot.role != Role::Processor || !error.is_record_failure() {
+            return Err(error);
+        }
+        if self.ask(&self.handlers.processing, node, &error) == Response::Continue {
+            self.totals.dropped += 1;
+            return Ok(());
+        }
+        let at = place(&self.record);
+        let source = match error {
+            Error::User(source) => source,
+            other => Box::new(other),
+        };
+        let node = self.slot(node).name.clone();
+        Err(Error::Processing { node, at, source })
+    }
+
+    #[cold]
+    pub(super) fn undecodable(&mut self, node: usize, source: SerdeError) -> Result<()> {
+        let error = Error::Deserialization {
+            node: self.slot(node).name.clone(),
+            at: place(&self.record),
+            source,
+        };
+        if self.ask(&self.handlers.deserialization, node, &error) == Response::Fail {
+            return Err(error);
+        }
+        self.totals.dropped += 1;
+        Ok(())
+    }
+
+    fn ask(&self, handler: &FailureHandler, node: usize, error: &Error) -> Response {
+        handler(&Failure {
+            task: self.task,
+            node: &self.slot(node).name,
+            context: &self.record,
+            error,
+        })
+    }
+
+    /// The time of the current input partition.
+    pub(super) fn partition_time(&self) -> i64 {
+        self.inputs.get(self.current).map_or(-1, |input| input.time)
+    }
+
+    /// A record with this timestamp has been taken from the current input partition.
+    #[inline]
+    pub(super) fn advance(&mut self, timestamp: i64) {
+        self.stream_time = self.stream_time.max(timestamp);
+        if let Some(input) = self.inputs.get_mut(self.current) {
+            input.time = input.time.max(timestamp);
+        }
+    }
+
+    /// Makes the record the one being processed.
+    #[inline]
+    pub(super) fn set_record(&mut self, input: usize, raw: &RawRecord<'_>) {
+        self.set_input(input);
+        self.record.offset = raw.offset;
+        self.record.timestamp = raw.timestamp;
+        if !raw.headers.is_empty() || !self.record.headers.is_empty() {
+            self.record.headers = raw.to_headers();
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_input(&mut self, input: usize) {
+        if self.current == input && self.record.topic.is_some() {
+            return;
+        }
+        self.current = input;
+        if let Some(slot) = self.inputs.get(input) {
+            self.record.topic = Some(slot.topic.clone());
+            self.record.partition = slot.partition;
+        }
+    }
+}
