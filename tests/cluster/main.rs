@@ -1,8 +1,10 @@
 //! The client and a broker: the same promises on the embedded broker and, where one is at hand, on a real Kafka.
 
 mod admin;
+mod application;
 mod member;
 mod membership;
+mod word_count;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
