@@ -70,6 +70,8 @@ pub(crate) struct Instance {
 struct Life {
     state: State,
     threads: BTreeMap<usize, ThreadSlot>,
+    /// Waits for the stream threads to end.
+    closing: Option<JoinHandle<()>>,
 }
 
 struct ThreadSlot {
@@ -119,6 +121,7 @@ impl Instance {
             life: Mutex::new(Life {
                 state: State::Created,
                 threads: BTreeMap::new(),
+                closing: None,
             }),
             changed: Condvar::new(),
         }
@@ -253,7 +256,11 @@ impl Instance {
         }
         self.stop_in_background(State::PendingShutdown, State::NotRunning);
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(self.wait(deadline, State::is_final))
+        let closed = self.wait(deadline, State::is_final);
+        if closed {
+            self.join_closing();
+        }
+        Ok(closed)
     }
 
     /// Waits until the state is one of those; `false` if the deadline came first.
@@ -285,9 +292,22 @@ impl Instance {
             instance.chores.stop();
             instance.go(done);
         });
-        if let Err(error) = closing {
-            warn!(%error, "no thread could be started to wait for the stream threads");
-            self.go(done);
+        match closing {
+            Ok(closing) => self.life().closing = Some(closing),
+            Err(error) => {
+                warn!(%error, "no thread could be started to wait for the stream threads");
+                self.go(done);
+            }
+        }
+    }
+
+    /// Lets the closing thread let go of this instance: whoever closes may open the same state directory right after.
+    fn join_closing(&self) {
+        let closing = self.life().closing.take();
+        // A listener that is told of the last state, by the closing thread itself, may call, too.
+        if let Some(closing) = closing.filter(|closing| closing.thread().id() != std::thread::current().id()) {
+            // A panic was reported by the thread itself.
+            let _ = closing.join();
         }
     }
 
