@@ -4,6 +4,7 @@ mod admin;
 mod application;
 mod member;
 mod membership;
+mod sharing;
 mod word_count;
 
 use std::collections::BTreeMap;
