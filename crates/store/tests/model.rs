@@ -259,7 +259,7 @@ impl<'a> Play<'a> {
             see(&mut self.seen, change);
         }
         assert_eq!(self.log.entries, self.live, "the changelog rebuilds the store");
-        if self.setup.cache_bytes.is_some() {
+        if self.state().is_cached() {
             assert_eq!(self.seen, self.live, "downstream has seen every change");
         }
     }
@@ -311,8 +311,8 @@ fn see(seen: &mut Entries, change: Flushed<'_>) {
 }
 
 fn play_all(engine: Option<PersistentEngine>, ops: &[Op]) {
-    // None, one that passes everything, one that evicts all the time, one that is never full.
-    for cache_bytes in [None, Some(0), Some(200), Some(100_000)] {
+    // None, one that holds next to nothing, one that evicts all the time, one that is never full.
+    for cache_bytes in [None, Some(1), Some(200), Some(100_000)] {
         let directory = tempfile::tempdir().expect("temporary directory");
         let mut play = Play::new(Setup { engine, cache_bytes }, directory.path());
         for op in ops.iter().cloned() {

@@ -7,17 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use ::fjall::config::HashRatioPolicy;
 use ::fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 
 use crate::engine::{Batch, Cause, Cursor, Engine, Home, Opened, Place};
 use crate::range::{KeyRange, Order};
 
-/// Entries of one store that may wait in memory before they are sorted into files.
-const MEMTABLE_BYTES: u64 = 8 << 20;
+/// Bytes of one store that wait in memory before they are sorted into files. Every task has such stores, so this is what
+/// decides how much memory an application needs.
+const MEMTABLE_BYTES: u64 = 4 << 20;
 /// The journal keeps what waits in memory; fjall takes no less.
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Threads that flush and compact, all stores together.
 const WORKERS: usize = 2;
+/// Buckets per entry of the hash index in a block: point reads are what stores do most.
+const HASH_RATIO: f32 = 0.75;
 const META: &str = "meta";
 const FORMAT: &str = "format";
 const OFFSET: &str = "offset";
@@ -74,9 +78,7 @@ impl Home for FjallHome {
     fn open(&self, place: &Place, format: &str) -> Result<Opened, Cause> {
         let (database, meta) = self.database()?;
         let name = keyspace_name(&place.task, &place.store)?;
-        let entries = database.keyspace(&name, || {
-            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-        })?;
+        let entries = database.keyspace(&name, entry_options)?;
         let format_key = meta_key(&place.task, &place.store, FORMAT);
         match meta.get(&format_key)? {
             Some(found) if *found == *format.as_bytes() => {}
@@ -135,6 +137,9 @@ impl Home for FjallHome {
     }
 
     fn delete_store(&self, task: &str, store: &str) -> Result<(), Cause> {
+        if !self.exists() {
+            return Ok(());
+        }
         let (database, meta) = self.database()?;
         let mut batch = database.batch().durability(Some(PersistMode::SyncData));
         batch.remove(&meta, meta_key(task, store, FORMAT));
@@ -144,6 +149,12 @@ impl Home for FjallHome {
         let entries = database.keyspace(&keyspace_name(task, store)?, KeyspaceCreateOptions::default)?;
         Ok(database.delete_keyspace(entries)?)
     }
+}
+
+fn entry_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .data_block_hash_ratio_policy(HashRatioPolicy::all(HASH_RATIO))
 }
 
 fn keyspace_name(task: &str, store: &str) -> Result<String, Cause> {

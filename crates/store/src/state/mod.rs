@@ -31,7 +31,7 @@ pub use flushed::Flushed;
 pub use merge::Range;
 
 /// Restored records are handed to the engine when this many bytes of them wait.
-const RESTORE_BYTES: usize = 8 << 20;
+const RESTORE_BYTES: usize = 4 << 20;
 
 /// What a task lends to a store operation that may write: where changelog records go, and the record being processed.
 pub struct Write<'a> {
