@@ -143,6 +143,21 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
+fn an_engine_that_cannot_write_is_reported_with_store_and_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = open(directory.path());
+    fs::write(directory.path().join("app/fjall"), "a file where a directory should be").unwrap();
+    let refused = state(&storage, Kind::KeyValue, None).err().expect("no database");
+    let message = refused.to_string();
+    assert!(
+        message.starts_with("could not open store \"store\" of task 0_1 in /"),
+        "{message}"
+    );
+    assert!(message.ends_with("/app/fjall"), "{message}");
+    assert!(std::error::Error::source(&refused).is_some());
+}
+
+#[test]
 fn a_store_is_open_once() {
     let directory = tempfile::tempdir().unwrap();
     let storage = open(directory.path());
