@@ -1,0 +1,71 @@
+//! Tables, and what their operators forward.
+
+use kstreams_dsl::{KTable, StreamsBuilder};
+
+use crate::harness::check;
+
+type Text = Option<String>;
+
+fn table(builder: &StreamsBuilder) -> KTable<String, String> {
+    builder.table("in")
+}
+
+fn starts_with_a(_: &String, value: &String) -> bool {
+    value.starts_with('a')
+}
+
+#[test]
+fn source_tables() {
+    check("table-source", |b| {
+        table(b).materialized("st").to_stream().to("out");
+    });
+    check("table-source-not-materialised", |b| {
+        table(b).to_stream().to("out");
+    });
+    check("table-optimised-source-changelog", |b| {
+        table(b).materialized("st").to_stream().to("out");
+    });
+    check("table-tostream-mapper", |b| {
+        table(b).to_stream().select_key(|_, value| value.clone()).to("out");
+    });
+}
+
+#[test]
+fn streams_become_tables() {
+    check("to-table", |b| {
+        b.stream::<Text, Text>("in")
+            .to_table()
+            .materialized("st")
+            .to_stream()
+            .to("out");
+    });
+    check("to-table-repartition", |b| {
+        let rekeyed = b.stream::<Text, Text>("in").select_key(|_, value| value.clone());
+        rekeyed.to_table().named("tt").materialized("st").to_stream().to("out");
+    });
+}
+
+#[test]
+fn filters() {
+    check("table-filter-plain", |b| {
+        table(b).filter(starts_with_a).to_stream().to("out");
+    });
+    check("table-filter-materialised", |b| {
+        table(b).filter(starts_with_a).materialized("f").to_stream().to("out");
+    });
+    check("table-filter-source-materialised", |b| {
+        table(b).materialized("st").filter(starts_with_a).to_stream().to("out");
+    });
+}
+
+#[test]
+fn mapped_values() {
+    check("table-filternot-mapvalues", |b| {
+        let kept = table(b).materialized("st").filter_not(starts_with_a);
+        kept.map_values(|_, value| value.to_uppercase()).to_stream().to("out");
+    });
+    check("table-mapvalues", |b| {
+        let mapped = table(b).map_values(|_, value| (value != "n").then(|| value.to_uppercase()));
+        mapped.materialized("mv").to_stream().to("out");
+    });
+}
