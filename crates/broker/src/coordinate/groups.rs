@@ -111,8 +111,7 @@ impl Groups {
         match self.by_id.get_mut(id) {
             Some(group) => group.handle_commit(Instant::now(), identity),
             None if identity.generation < 0 => Ok(()),
-            // The broker may have restarted: the member must join again.
-            None => Err(ResponseError::IllegalGeneration),
+            None => Err(ResponseError::GroupIdNotFound),
         }
     }
 

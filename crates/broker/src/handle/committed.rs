@@ -28,10 +28,15 @@ use crate::topics::Topics;
 const METADATA_BYTES_MAX: usize = 4096;
 
 /// Commits offsets, if whoever commits may.
-pub(super) fn commit(node: &Rc<Node>, _: &Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
+pub(super) fn commit(node: &Rc<Node>, context: &Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let generation = request.generation_id_or_member_epoch;
     let identity = group::identity(&request.member_id, request.group_instance_id.as_ref(), generation);
     let allowed = node.groups.borrow_mut().check_commit(&request.group_id, &identity);
+    let allowed = match allowed {
+        // Before version 9 an unknown group is one whose generation is over.
+        Err(ResponseError::GroupIdNotFound) if context.version < 9 => Err(ResponseError::IllegalGeneration),
+        other => other,
+    };
     let topics = node.topics.borrow();
     let mut commits = Vec::new();
     let mut results = Vec::new();

@@ -1,7 +1,7 @@
 //! A blocking client that sends what it is told to.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +9,17 @@ use kstreams_broker::{Broker, BrokerConfig};
 use kstreams_wire::Headers;
 use kstreams_wire::batch::{self, BatchBuilder, ProducerStamp};
 use kstreams_wire::compression::Compression;
+use kstreams_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kstreams_wire::messages::delete_topics_request::DeleteTopicState;
 use kstreams_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use kstreams_wire::messages::fetch_response::PartitionData;
+use kstreams_wire::messages::leave_group_request::MemberIdentity;
 use kstreams_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kstreams_wire::messages::produce_response::PartitionProduceResponse;
 use kstreams_wire::messages::{
-    FetchRequest, FetchResponse, ProduceRequest, Request, StrBytes, TopicName, decode_response, encode_request,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, FetchRequest, FetchResponse,
+    FindCoordinatorRequest, GroupId, InitProducerIdRequest, LeaveGroupRequest, ProduceRequest, Request, StrBytes,
+    TopicName, decode_response, encode_request,
 };
 
 /// A connection to a broker.
@@ -23,11 +28,92 @@ pub(crate) struct Client {
     sent: i32,
 }
 
+/// Who answers: our broker, or the Kafka at the address in `KSTREAMS_TEST_KAFKA`, which must say the same.
+///
+/// One Kafka serves all tests, so they then run one after the other: `--test-threads 1`.
+pub(crate) enum Stage {
+    Ours(Broker),
+    Kafka(SocketAddr),
+}
+
+impl Stage {
+    pub(crate) fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Ours(broker) => broker.addr(),
+            Self::Kafka(addr) => *addr,
+        }
+    }
+}
+
+/// A stage with one topic and nothing else that matters.
+pub(crate) fn stage_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Stage {
+    match std::env::var("KSTREAMS_TEST_KAFKA") {
+        Ok(addr) => {
+            let addr = addr.parse().unwrap();
+            prepare(&mut Client::connect_to(addr), topic, partitions, configs);
+            Stage::Kafka(addr)
+        }
+        Err(_) => Stage::Ours(broker_with(topic, partitions, configs)),
+    }
+}
+
 /// A broker in memory with one topic.
 pub(crate) fn broker_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Broker {
     let broker = Broker::start(BrokerConfig::default()).unwrap();
     broker.create_topic(topic, partitions, configs).unwrap();
     broker
+}
+
+/// Makes a Kafka that has served other tests look new.
+fn prepare(client: &mut Client, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
+    let doomed = DeleteTopicState::default().with_name(Some(name(topic)));
+    client.ask(
+        &DeleteTopicsRequest::default()
+            .with_topics(vec![doomed])
+            .with_timeout_ms(10_000),
+        6,
+    );
+    let group = GroupId(text("g"));
+    let find = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g")]);
+    wait_until(|| client.ask(&find, 4).coordinators[0].error_code == 0);
+    let init = InitProducerIdRequest::default().with_transactional_id(None);
+    wait_until(|| client.ask(&init, 4).error_code == 0);
+    let members = client
+        .ask(&DescribeGroupsRequest::default().with_groups(vec![group.clone()]), 5)
+        .groups
+        .remove(0)
+        .members;
+    let members = members
+        .into_iter()
+        .map(|member| MemberIdentity::default().with_member_id(member.member_id));
+    client.ask(
+        &LeaveGroupRequest::default()
+            .with_group_id(group.clone())
+            .with_members(members.collect()),
+        5,
+    );
+    let delete = DeleteGroupsRequest::default().with_groups_names(vec![group]);
+    wait_until(|| matches!(client.ask(&delete, 2).results[0].error_code, 0 | 69));
+    let configs = configs.iter().map(|(key, value)| {
+        CreatableTopicConfig::default()
+            .with_name(text(key))
+            .with_value(Some(text(value)))
+    });
+    let new = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(1);
+    let request = CreateTopicsRequest::default().with_topics(vec![new.with_configs(configs.collect())]);
+    let created = || client.ask(&request.clone().with_timeout_ms(10_000), 7).topics[0].error_code == 0;
+    wait_until(created);
+    // What is created is not everywhere at once.
+    wait_until(|| client.fetch(topic, 0).error_code == 0);
+}
+
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 pub(crate) fn name(topic: &str) -> TopicName {
@@ -93,8 +179,12 @@ pub(crate) fn values(fetched: &PartitionData) -> Vec<String> {
 }
 
 impl Client {
-    pub(crate) fn connect(broker: &Broker) -> Self {
-        let stream = TcpStream::connect(broker.addr()).unwrap();
+    pub(crate) fn connect(stage: &Stage) -> Self {
+        Self::connect_to(stage.addr())
+    }
+
+    pub(crate) fn connect_to(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self { stream, sent: 0 }
     }

@@ -1,7 +1,7 @@
 //! Members share a group and its offsets.
 
 use bytes::Bytes;
-use kstreams_broker::{Broker, BrokerConfig};
+use kstreams_wire::membership::Subscription;
 use kstreams_wire::messages::join_group_request::JoinGroupRequestProtocol;
 use kstreams_wire::messages::leave_group_request::MemberIdentity;
 use kstreams_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -24,10 +24,20 @@ fn group() -> GroupId {
     GroupId(text("g"))
 }
 
+/// Real Kafka looks into the metadata of groups of consumers; our broker takes any.
+fn subscription() -> Bytes {
+    let subscription = Subscription {
+        topics: vec!["t".into()],
+        user_data: Some(Bytes::from("anything")),
+        ..Subscription::default()
+    };
+    subscription.encode()
+}
+
 fn join(member_id: &StrBytes) -> JoinGroupRequest {
     let protocol = JoinGroupRequestProtocol::default()
         .with_name(text("stream"))
-        .with_metadata(Bytes::from("anything"));
+        .with_metadata(subscription());
     JoinGroupRequest::default()
         .with_group_id(group())
         .with_session_timeout_ms(10_000)
@@ -104,8 +114,8 @@ pub(crate) fn heartbeat(client: &mut Client, member_id: &StrBytes, generation: i
 
 #[test]
 fn two_members_join_are_assigned_and_one_leaves() {
-    let broker = broker_with("t", 2, &[]);
-    let (mut first, mut second) = (Client::connect(&broker), Client::connect(&broker));
+    let stage = stage_with("t", 2, &[]);
+    let (mut first, mut second) = (Client::connect(&stage), Client::connect(&stage));
     let a = new_member(&mut first);
     let alone = first.ask(&join(&a), JOIN);
     assert_eq!((alone.error_code, alone.generation_id, &alone.leader), (0, 1, &a));
@@ -117,7 +127,7 @@ fn two_members_join_are_assigned_and_one_leaves() {
     let leader = first.ask(&join(&a), JOIN);
     let (_, follower) = second.receive::<JoinGroupRequest>(JOIN);
     assert_eq!((leader.members.len(), follower.members.len()), (2, 0));
-    assert_eq!(leader.members[0].metadata, "anything");
+    assert_eq!(leader.members[0].metadata, subscription());
     second.send(&sync(&follower, &[]), SYNC);
     assert_eq!(
         first.ask(&sync(&leader, &[(&a, "one"), (&b, "two")]), SYNC).assignment,
@@ -144,11 +154,13 @@ fn two_members_join_are_assigned_and_one_leaves() {
 
 #[test]
 fn offsets_keep_their_metadata() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     assert_eq!(committed(&mut client), (-1, String::new()));
-    let stranger = client.ask(&commit(5, &text("nobody"), 3), 9);
-    assert_eq!(stranger.topics[0].partitions[0].error_code, 22);
+    for (version, error) in [(8, 22), (9, 69)] {
+        let stranger = client.ask(&commit(5, &text("nobody"), 3), version);
+        assert_eq!(stranger.topics[0].partitions[0].error_code, error);
+    }
     let alone = client.ask(&commit(-1, &StrBytes::new(), 3), 9);
     assert_eq!(alone.topics[0].partitions[0].error_code, 0);
     assert_eq!(committed(&mut client), (3, "AgAAAAA=".to_owned()));
@@ -169,8 +181,8 @@ fn offsets_keep_their_metadata() {
 
 #[test]
 fn groups_are_listed_and_deleted_when_empty() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     client.ask(&commit(-1, &StrBytes::new(), 3), 9);
     let listed = |client: &mut Client| client.ask(&ListGroupsRequest::default(), 5).groups;
     assert_eq!(&*listed(&mut client)[0].group_state, "Empty");
@@ -192,9 +204,9 @@ fn groups_are_listed_and_deleted_when_empty() {
 }
 
 #[test]
-fn the_coordinator_is_found_and_serves_groups_only() {
-    let broker = Broker::start(BrokerConfig::default()).unwrap();
-    let mut client = Client::connect(&broker);
+fn the_coordinator_is_found() {
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     for version in 0..=6 {
         let keys = if version < 4 { Vec::new() } else { vec![text("g")] };
         let key = if version < 4 { text("g") } else { StrBytes::new() };
@@ -206,8 +218,14 @@ fn the_coordinator_is_found_and_serves_groups_only() {
             .coordinators
             .first()
             .map_or(response.port, |coordinator| coordinator.port);
-        assert_eq!(port, i32::from(broker.addr().port()));
+        assert_eq!(port, i32::from(stage.addr().port()));
     }
+}
+
+#[test]
+fn transactions_have_no_coordinator() {
+    let broker = broker_with("t", 1, &[]);
+    let mut client = Client::connect_to(broker.addr());
     let transactions = FindCoordinatorRequest::default()
         .with_key_type(1)
         .with_coordinator_keys(vec![text("x")]);

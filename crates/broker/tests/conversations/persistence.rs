@@ -30,7 +30,7 @@ fn a_restarted_broker_has_its_topics_records_and_offsets() {
     let broker = Broker::start(config(data.path())).unwrap();
     broker.create_topic("t", 2, &[("retention.ms", "-1")]).unwrap();
     broker.create_topic("gone", 1, &[]).unwrap();
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     client.produce("t", &["a", "b"]);
     client.ask(&commit(-1, &StrBytes::new(), 1), 9);
     let before = describe(&mut client);
@@ -46,7 +46,7 @@ fn a_restarted_broker_has_its_topics_records_and_offsets() {
     });
     let broker = broker.unwrap();
     assert_eq!(broker.addr(), listen, "the same port at once");
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     let after = describe(&mut client);
     assert_eq!(after.cluster_id, before.cluster_id);
     assert_eq!(after.topics[0].topic_id, before.topics[0].topic_id);
@@ -80,10 +80,10 @@ fn a_member_need_not_join_a_restarted_broker_again() {
     let data = tempfile::tempdir().unwrap();
     let broker = Broker::start(config(data.path())).unwrap();
     broker.create_topic("t", 1, &[]).unwrap();
-    let member = join_alone(&mut Client::connect(&broker));
+    let member = join_alone(&mut Client::connect_to(broker.addr()));
     drop(broker);
     let broker = Broker::start(config(data.path())).unwrap();
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     assert_eq!(heartbeat(&mut client, &member, 1), 0);
     assert_eq!(
         client.ask(&commit(1, &member, 7), 9).topics[0].partitions[0].error_code,

@@ -14,8 +14,8 @@ use crate::client::*;
 
 #[test]
 fn what_is_produced_is_fetched_in_every_version() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     for (version, offset) in (3..=12).zip(0..) {
         let request = produce_request("t", 0, batch_of(&["a"], ProducerStamp::NONE));
         let response = client.ask(&request, version);
@@ -31,8 +31,8 @@ fn what_is_produced_is_fetched_in_every_version() {
 
 #[test]
 fn topics_are_fetched_and_produced_by_id() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     let topics = client.ask(&MetadataRequest::default().with_topics(None), 13).topics;
     let mut produce = produce_request("t", 0, batch_of(&["a", "b"], ProducerStamp::NONE));
     produce.topic_data[0].topic_id = topics[0].topic_id;
@@ -51,8 +51,8 @@ fn topics_are_fetched_and_produced_by_id() {
 
 #[test]
 fn answers_come_in_the_order_of_requests() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     let waits = client.send(&fetch_request("t", 0, 200), 12);
     let asks = client.send(&MetadataRequest::default().with_topics(None), 9);
     assert_eq!(client.receive::<FetchRequest>(12).0, waits);
@@ -66,9 +66,9 @@ fn answers_come_in_the_order_of_requests() {
 
 #[test]
 fn a_waiting_fetch_ends_with_the_next_record() {
-    let broker = broker_with("t", 1, &[]);
-    let mut consumer = Client::connect(&broker);
-    let mut producer = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut consumer = Client::connect(&stage);
+    let mut producer = Client::connect(&stage);
     let began = Instant::now();
     consumer.send(&fetch_request("t", 0, 20_000), 12);
     thread::sleep(Duration::from_millis(50));
@@ -80,8 +80,8 @@ fn a_waiting_fetch_ends_with_the_next_record() {
 
 #[test]
 fn a_fetch_session_tells_only_news() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     let full = client.ask(&fetch_request("t", 0, 0).with_session_epoch(0), 12);
     let next = |epoch| {
         let request = FetchRequest::default().with_min_bytes(1).with_max_bytes(1 << 20);
@@ -96,8 +96,8 @@ fn a_fetch_session_tells_only_news() {
 
 #[test]
 fn a_fetch_takes_no_more_than_it_may_but_one_batch() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     let long = "x".repeat(1000);
     for _ in 0..5 {
         client.produce("t", &[&long]);
@@ -110,8 +110,8 @@ fn a_fetch_takes_no_more_than_it_may_but_one_batch() {
 
 #[test]
 fn an_idempotent_producer_writes_once() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     let id = client.ask(&InitProducerIdRequest::default().with_transactional_id(None), 4);
     let stamp = |base_sequence| ProducerStamp {
         producer_id: id.producer_id.0,
@@ -135,8 +135,8 @@ fn an_idempotent_producer_writes_once() {
 
 #[test]
 fn offsets_are_listed_and_records_deleted() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     client.produce("t", &["a", "b", "c"]);
     let mut offset = |timestamp| {
         let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
@@ -163,8 +163,8 @@ fn offsets_are_listed_and_records_deleted() {
 
 #[test]
 fn what_is_not_there_is_said() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect(&broker);
+    let stage = stage_with("t", 1, &[]);
+    let mut client = Client::connect(&stage);
     assert_eq!(client.produce("none", &["a"]).error_code, 3);
     assert_eq!(client.fetch("none", 0).error_code, 3);
     let other_epoch = |epoch| {

@@ -17,7 +17,7 @@ use crate::client::*;
 #[test]
 fn a_client_learns_what_is_served() {
     let broker = Broker::start(BrokerConfig::default()).unwrap();
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     for version in 0..=4 {
         let served = client.ask(&ApiVersionsRequest::default(), version).api_keys;
         let fetch = served.iter().find(|api| api.api_key == 1).unwrap();
@@ -32,7 +32,7 @@ fn a_client_learns_what_is_served() {
 #[test]
 fn an_unknown_version_of_the_first_question_is_answered() {
     let broker = Broker::start(BrokerConfig::default()).unwrap();
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     // Length, key 18, version 99, correlation id 7, no client id, no tags, and two bytes nobody understands.
     client.send_bytes(&[0, 0, 0, 13, 0, 18, 0, 99, 0, 0, 0, 7, 255, 255, 0, 1, 1]);
     let (answered, response) = client.receive::<ApiVersionsRequest>(0);
@@ -49,12 +49,12 @@ fn nonsense_closes_the_connection_and_nothing_else() {
         &[0, 0, 0, 1, 9],
         &[0, 0, 0, 8, 0, 3, 0, 99, 0, 0, 0, 1],
     ] {
-        let mut client = Client::connect(&broker);
+        let mut client = Client::connect_to(broker.addr());
         client.send_bytes(nonsense);
         assert!(client.is_closed());
     }
     assert_eq!(
-        Client::connect(&broker)
+        Client::connect_to(broker.addr())
             .ask(&DescribeClusterRequest::default(), 0)
             .brokers
             .len(),
@@ -65,7 +65,7 @@ fn nonsense_closes_the_connection_and_nothing_else() {
 #[test]
 fn metadata_is_told_in_every_version() {
     let broker = broker_with("t", 3, &[]);
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     for version in 0..=13 {
         let topic = MetadataRequestTopic::default().with_name(Some(name("t")));
         let response = client.ask(&MetadataRequest::default().with_topics(Some(vec![topic])), version);
@@ -88,7 +88,7 @@ fn a_topic_comes_into_being_only_if_both_sides_agree() {
         let broker = broker.unwrap();
         let topic = MetadataRequestTopic::default().with_name(Some(name("t")));
         let request = MetadataRequest::default().with_topics(Some(vec![topic]));
-        let mut client = Client::connect(&broker);
+        let mut client = Client::connect_to(broker.addr());
         let refused = client.ask(&request.clone().with_allow_auto_topic_creation(false), 9);
         assert_eq!(refused.topics[0].error_code, 3);
         let topic = &client.ask(&request, 9).topics[0];
@@ -99,7 +99,7 @@ fn a_topic_comes_into_being_only_if_both_sides_agree() {
 #[test]
 fn a_topic_is_created_grown_and_deleted() {
     let broker = Broker::start(BrokerConfig::default()).unwrap();
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     let topic = |config: &str, value: &str| {
         let config = CreatableTopicConfig::default()
             .with_name(text(config))
@@ -146,7 +146,7 @@ fn a_topic_is_created_grown_and_deleted() {
 #[test]
 fn configs_are_described_and_altered() {
     let broker = broker_with("t", 1, &[("cleanup.policy", "compact")]);
-    let mut client = Client::connect(&broker);
+    let mut client = Client::connect_to(broker.addr());
     let change = |key: &str, operation, value: &str| {
         let value = Some(text(value));
         let config = AlterableConfig::default()
