@@ -163,18 +163,14 @@ impl KafkaStreams {
         self.state() == state
     }
 
-    /// Runs until Ctrl-C (or the signal to terminate) comes, then closes. An error if the instance ended by one.
-    pub fn wait_for_ctrl_c(mut self) -> Result<()> {
+    /// Waits for Ctrl-C, for the signal to terminate, or until the instance has ended by itself; an error if that was by
+    /// an error. Then close it, or drop it, which does the same.
+    pub fn wait_for_ctrl_c(&self) -> Result<()> {
         crate::signal::wait(|| self.state().is_final())?;
-        let failed = self.state() == State::Error;
-        self.close(None)?;
-        if failed {
-            return Err(Error::State {
-                call: "wait for",
-                state: State::Error,
-            });
+        match self.state() {
+            State::Error => Err(Error::Failed),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// All metrics as they are now, under Kafka's names.

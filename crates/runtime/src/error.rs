@@ -104,6 +104,9 @@ pub enum Error {
         /// What the panic said.
         message: String,
     },
+    /// The instance ended by an error, which the log tells.
+    #[error("the instance ended in state ERROR; its log says why")]
+    Failed,
     /// The process's signals could not be listened to.
     #[error("could not listen for Ctrl-C")]
     Signal(#[source] ctrlc::Error),
