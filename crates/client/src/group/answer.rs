@@ -224,7 +224,10 @@ impl Membership {
             return;
         }
         match code {
-            ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_INSTANCE_ID => {
+            ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::GROUP_ID_NOT_FOUND
+            | ErrorCode::FENCED_INSTANCE_ID => {
                 self.handle_drop("OffsetCommit", code);
             }
             ErrorCode::REBALANCE_IN_PROGRESS if matches!(self.state, State::Stable { .. }) => {
@@ -237,7 +240,7 @@ impl Membership {
 
     fn handle_drop(&mut self, api: &'static str, code: ErrorCode) {
         match code {
-            ErrorCode::UNKNOWN_MEMBER_ID => self.member.member_id.clear(),
+            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::GROUP_ID_NOT_FOUND => self.member.member_id.clear(),
             ErrorCode::ILLEGAL_GENERATION => {}
             code => return self.refused(code),
         }

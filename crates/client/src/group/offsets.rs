@@ -163,9 +163,11 @@ fn commit_error(code: ErrorCode, group: &str, at: &TopicPartition) -> Error {
     let group = group.to_owned();
     match code {
         ErrorCode::REBALANCE_IN_PROGRESS => Error::RebalanceInProgress { group },
-        ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_INSTANCE_ID => {
-            Error::NotMember { group, code }
-        }
+        // A broker that has lost the group knows none of its members.
+        ErrorCode::ILLEGAL_GENERATION
+        | ErrorCode::UNKNOWN_MEMBER_ID
+        | ErrorCode::GROUP_ID_NOT_FOUND
+        | ErrorCode::FENCED_INSTANCE_ID => Error::NotMember { group, code },
         code => Error::Refused {
             what: format!("offset of {at} for group {group}"),
             code,
