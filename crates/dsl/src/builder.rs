@@ -88,6 +88,20 @@ impl StreamsBuilder {
 
     /// A stream of the records of a topic: `"name"`, several names, or a [`Consumed`] that says more. Where a type is no
     /// `Option`, records with a null there are dropped and counted.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// builder.stream::<String, String>(["europe", "asia"]).to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let asia = driver.input::<String, String>("asia");
+    /// let output = driver.output::<String, String>("out");
+    /// driver.pipe(&asia, ("k", "v"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("k".into(), "v".into())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream<K: Nullable, V: Nullable>(&self, topics: impl Into<Consumed<K, V>>) -> KStream<K, V> {
         const PREFIX: &str = "KSTREAM-SOURCE-";
         let consumed = topics.into();
@@ -113,6 +127,22 @@ impl StreamsBuilder {
 
     /// A table of the latest value of each key of a topic. A null value deletes a row, records without a key are dropped.
     /// It is kept in a store only if it is [`materialized`](KTable::materialized) or an operator below needs to look rows up.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let users = builder.table::<String, String>("users").materialized("users-store");
+    /// users.to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let users = driver.input::<String, String>("users");
+    /// let output = driver.output::<String, Option<String>>("out");
+    /// driver.pipe(&users, ("ann", "Anna"))?;
+    /// driver.pipe(&users, ("ann", "Ann"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("ann".into(), Some("Anna".into())), ("ann".into(), Some("Ann".into()))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn table<K: Data, V: Data>(&self, topic: impl Into<Consumed<Option<K>, Option<V>>>) -> KTable<K, V> {
         let consumed = topic.into();
         KTable::record(&self.plan, move |draft, table| table_source(draft, table, consumed))

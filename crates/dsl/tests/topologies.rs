@@ -1,7 +1,5 @@
 //! Programs come to the topologies that Java makes of them: names, order and text. The expectations were printed by Java.
 
-use std::collections::BTreeMap;
-
 use kstreams_dsl::{
     BuildOptions, Consumed, KStream, KTable, Materialized, Optimization, Produced, Repartitioned, StreamsBuilder,
 };
@@ -253,10 +251,17 @@ fn check_with(golden: &str, optimization: Optimization, program: impl Fn(&Builde
 
 fn expected(golden: &str) -> String {
     let lines = include_str!("golden/topologies.jsonl").lines();
-    let mut entries =
-        lines.map(|line| serde_json::from_str::<BTreeMap<String, String>>(line).expect("one object a line"));
-    let entry = entries.find(|entry| entry["name"] == golden);
-    entry.unwrap_or_else(|| panic!("no golden {golden}"))["description"].clone()
+    let mut goldens = lines.map(|line| serde_json::from_str::<Golden>(line).expect("a golden a line"));
+    let golden = goldens
+        .find(|known| known.name == golden)
+        .unwrap_or_else(|| panic!("no golden {golden}"));
+    golden.description
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    name: String,
+    description: String,
 }
 
 struct Pass;

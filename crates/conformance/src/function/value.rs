@@ -78,6 +78,8 @@ fn floor_mod(number: i64, n: i64) -> i64 {
     }
 }
 
+type TextFn = Box<dyn Fn(Option<&Key>, &str) -> Option<String> + Send + Sync>;
+
 fn of_text(spec: &Spec<'_>) -> Result<Typed<ValueFn>> {
     if spec.name == "parse_long_or_zero" {
         let call: ValueFn = Arc::new(|_, value| value.map(|value| Value::Long(parse_long_or_zero(&value.render()))));
@@ -86,7 +88,7 @@ fn of_text(spec: &Spec<'_>) -> Result<Typed<ValueFn>> {
             call,
         });
     }
-    let text: Box<dyn Fn(Option<&Key>, &str) -> Option<String> + Send + Sync> = match spec.name {
+    let text: TextFn = match spec.name {
         "upper" => Box::new(|_, text| Some(text.to_ascii_uppercase())),
         "lower" => Box::new(|_, text| Some(text.to_ascii_lowercase())),
         "append" => {

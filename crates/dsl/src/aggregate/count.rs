@@ -10,6 +10,22 @@ use crate::table::KTable;
 
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Counts the records of each key. Records without a value do not count.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let counts = builder.stream::<String, String>("in").group_by_key().count();
+    /// counts.materialized("counts").to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe(&input, record("a", "x").at(7))?;
+    /// driver.pipe(&input, record("a", "y").at(5))?;
+    /// assert_eq!(driver.read_all(&output)?, [record("a", 1).at(7), record("a", 2).at(7)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn count(&self) -> KTable<K, i64> {
         self.count_as()
     }

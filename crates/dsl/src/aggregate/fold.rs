@@ -13,6 +13,23 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Folds the values of each key: `init` makes the aggregate of a new key, `fold` gets key, value and the aggregate so
     /// far. It returns the new aggregate; `None` deletes it, and the next record begins afresh. Records without a value
     /// are dropped.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("in").group_by_key();
+    /// let letters = words.aggregate(|| 0, |_, word, letters: i64| letters + word.len() as i64);
+    /// letters.to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe(&input, ("a", "hello"))?;
+    /// driver.pipe(&input, ("a", "you"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("a".into(), 5), ("a".into(), 8)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn aggregate<A, N, R, M>(
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,

@@ -13,6 +13,22 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Combines the values of each key: the first is taken as it is, then the closure gets the combined value so far and
     /// the next. It returns the new value; `None` deletes it, and the next record begins afresh. Records without a value
     /// are dropped.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let most = builder.stream::<String, i64>("in").group_by_key().reduce(|most: i64, next| most.max(next));
+    /// most.to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, i64>("in");
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe(&input, ("a", 3))?;
+    /// driver.pipe(&input, ("a", 2))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("a".into(), 3), ("a".into(), 3)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reduce<N, R, M>(
         &self,
         combine: impl Fn(V::Inner, V::Inner) -> R + Send + Sync + 'static,

@@ -11,4 +11,4 @@ pub use materialized::Materialized;
 pub use produced::Produced;
 pub use repartitioned::Repartitioned;
 
-pub(crate) use serdes::{Serdes, SharedSerde, resolve};
+pub(crate) use serdes::{BothSerdes, Serdes, SharedSerde, resolve};

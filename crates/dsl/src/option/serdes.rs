@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// A serde that several nodes share.
 pub(crate) type SharedSerde<T> = Arc<dyn Serde<T>>;
 
+/// Both serdes of a record's types.
+pub(crate) type BothSerdes<K, V> = (SharedSerde<<K as Nullable>::Inner>, SharedSerde<<V as Nullable>::Inner>);
+
 /// The serdes that were said of a stream, if any were.
 pub(crate) struct Serdes<K: Nullable, V: Nullable> {
     pub(crate) key: Option<SharedSerde<K::Inner>>,
@@ -56,7 +59,7 @@ impl<K: Nullable, V: Nullable> Serdes<K, V> {
     }
 
     /// Both serdes, given or the types' own.
-    pub(crate) fn resolve(&self, node: &str) -> Result<(SharedSerde<K::Inner>, SharedSerde<V::Inner>)> {
+    pub(crate) fn resolve(&self, node: &str) -> Result<BothSerdes<K, V>> {
         Ok((
             resolve(self.key.clone(), node, "key")?,
             resolve(self.value.clone(), node, "value")?,

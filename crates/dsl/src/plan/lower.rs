@@ -12,7 +12,7 @@ use kstreams_topology::{Nullable, TimestampExtractor};
 
 use super::node::{Draft, NodeId};
 use crate::error::Result;
-use crate::option::{Consumed, Produced, SharedSerde};
+use crate::option::{BothSerdes, Consumed, Produced};
 use crate::step::Factory;
 
 /// Where a logical node is written: its name and the names of its parents.
@@ -39,9 +39,6 @@ impl Site {
         }
     }
 }
-
-/// Both serdes of a record's types.
-pub(crate) type BothSerdes<K, V> = (SharedSerde<<K as Nullable>::Inner>, SharedSerde<<V as Nullable>::Inner>);
 
 /// The topology that is being written.
 pub(crate) struct Lowering {

@@ -18,6 +18,26 @@ const PREFIX: &str = "KSTREAM-BRANCH-";
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// Begins to split the stream. A record goes to the first branch whose predicate holds; to none, if none does and
     /// there is no [`Split::otherwise`].
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let split = builder.stream::<String, i64>("in").split();
+    /// split.branch(|_, amount| *amount < 0).to("negative");
+    /// split.branch(|_, amount| *amount > 99).to("large");
+    /// split.otherwise().to("others");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, i64>("in");
+    /// let negative = driver.output::<String, i64>("negative");
+    /// let others = driver.output::<String, i64>("others");
+    /// driver.pipe(&input, ("a", -1))?;
+    /// driver.pipe(&input, ("b", 5))?;
+    /// assert_eq!(driver.read_key_values(&negative)?, [("a".into(), -1)]);
+    /// assert_eq!(driver.read_key_values(&others)?, [("b".into(), 5)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn split(&self) -> Split<K, V> {
         let splitter = Rc::new(Splitter {
             name: Late::new("name"),

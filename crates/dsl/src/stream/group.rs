@@ -18,6 +18,21 @@ use crate::step::step;
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// Groups the stream by its keys. If an operator above changed the keys, an aggregation goes through a repartition
     /// topic first.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// builder.stream::<String, String>("in").group_by_key().count().to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe(&input, ("a", "x"))?;
+    /// driver.pipe(&input, ("a", "y"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("a".into(), 1), ("a".into(), 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_by_key(&self) -> KGroupedStream<K::Inner, V> {
         let parent = self.node.clone();
         self.group::<K>(move |_, group| {
@@ -32,6 +47,22 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
     }
 
     /// Groups the stream by other keys. An aggregation goes through a repartition topic first.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let lengths = builder.stream::<String, String>("in").group_by(|_, value| value.len().to_string());
+    /// lengths.count().to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe(&input, ("a", "x"))?;
+    /// driver.pipe(&input, ("b", "y"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("1".into(), 1), ("1".into(), 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_by<K2, R, M>(
         &self,
         select: impl Fn(&K, &V) -> R + Send + Sync + 'static,

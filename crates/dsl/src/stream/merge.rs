@@ -8,6 +8,23 @@ use crate::step::step;
 
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// The records of both streams. Each keeps its own order; there is none between them.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let (left, right) = (builder.stream::<String, String>("left"), builder.stream("right"));
+    /// left.merge(&right).to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let left = driver.input::<String, String>("left");
+    /// let right = driver.input::<String, String>("right");
+    /// let output = driver.output::<String, String>("out");
+    /// driver.pipe(&left, ("a", "1"))?;
+    /// driver.pipe(&right, ("b", "2"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn merge(&self, other: &KStream<K, V>) -> Self {
         const PREFIX: &str = "KSTREAM-MERGE-";
         let (left, right) = (self.node.clone(), other.node.clone());

@@ -14,6 +14,25 @@ use crate::step::step;
 
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// Writes the stream to a topic: `"name"`, or a [`Produced`] that says more.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// # use kstreams_dsl::Produced;
+    /// let builder = StreamsBuilder::new();
+    /// let stream = builder.stream::<String, String>("in");
+    /// stream.to("out");
+    /// stream.to(Produced::topic_by(|key: &String, _, _| format!("of-{key}")));
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, String>("out");
+    /// let of_a = driver.output::<String, String>("of-a");
+    /// driver.pipe(&input, ("a", "1"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("a".into(), "1".into())]);
+    /// assert_eq!(driver.read_key_values(&of_a)?, [("a".into(), "1".into())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to(&self, topic: impl Into<Produced<K, V>>) -> Sink<K, V> {
         const PREFIX: &str = "KSTREAM-SINK-";
         let produced = topic.into();
@@ -33,6 +52,20 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
     }
 
     /// Calls the closure with each record. Nothing comes after.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// builder.stream::<String, String>("in").for_each(move |key, value| sender.send(format!("{key}={value}")));
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// driver.pipe(&input, ("a", "1"))?;
+    /// assert_eq!(receiver.try_recv()?, "a=1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn for_each<R, M>(&self, act: impl Fn(K, V) -> R + Send + Sync + 'static) -> Sink<K, V>
     where
         R: Outcome<(), M>,

@@ -13,6 +13,23 @@ use crate::step::{Factory, step};
 
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// Sends the stream through a topic of its own. Records without a key do not come out again.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// # use kstreams_dsl::Repartitioned;
+    /// let builder = StreamsBuilder::new();
+    /// let stream = builder.stream::<String, String>("in").select_key(|_, value| value.clone());
+    /// stream.repartition(Repartitioned::new().named("by-value").partitions(8)).to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, String>("out");
+    /// driver.pipe(&input, ("a", "1"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("1".into(), "1".into())]);
+    /// assert!(driver.produced_topic_names().contains("test-by-value-repartition"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn repartition(&self, options: impl Into<Repartitioned<K, V>>) -> Self {
         let options = options.into();
         let parent = self.node.clone();

@@ -12,6 +12,21 @@ use crate::stream::{KStream, Merging, RepartitionTopic, StreamPlan, repartition_
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// The table's changes as a stream. Deletions are records without a value.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// builder.table::<String, String>("in").to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, Option<String>>("in");
+    /// let output = driver.output::<String, Option<String>>("out");
+    /// driver.pipe(&input, ("k", Some("apple".to_owned())))?;
+    /// driver.pipe(&input, ("k", None))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("k".into(), Some("apple".into())), ("k".into(), None)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
         self.to_stream_as()
     }
@@ -64,6 +79,21 @@ impl<K: Data, V: Data> KTable<K, V> {
 impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// The stream as a table: each record sets the row of its key, a record without a value deletes it. Records without a
     /// key are dropped. If an operator above changed the keys, the stream goes through a repartition topic first.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let table = builder.stream::<String, String>("in").to_table().materialized("latest");
+    /// table.to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, Option<String>>("out");
+    /// driver.pipe(&input, ("k", "apple"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("k".into(), Some("apple".into()))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_table(&self) -> KTable<K::Inner, V::Inner> {
         const PREFIX: &str = "KSTREAM-TOTABLE-";
         let parent = self.node.clone();

@@ -10,6 +10,22 @@ use crate::outcome::Outcome;
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// The rows for which the predicate holds. A row that no longer passes is deleted.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let table = builder.table::<String, String>("in");
+    /// table.filter(|_, value| value.starts_with('a')).to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, Option<String>>("out");
+    /// driver.pipe(&input, ("k", "apple"))?;
+    /// driver.pipe(&input, ("k", "pear"))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("k".into(), Some("apple".into())), ("k".into(), None)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn filter<R, M>(&self, predicate: impl Fn(&K, &V) -> R + Send + Sync + 'static) -> Self
     where
         R: Outcome<bool, M>,
@@ -18,6 +34,22 @@ impl<K: Data, V: Data> KTable<K, V> {
     }
 
     /// The rows for which the predicate does not hold. A row that no longer passes is deleted.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let table = builder.table::<String, String>("in");
+    /// table.filter_not(|_, value| value.is_empty()).to_stream().to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let input = driver.input::<String, String>("in");
+    /// let output = driver.output::<String, Option<String>>("out");
+    /// driver.pipe(&input, ("k", "apple"))?;
+    /// driver.pipe(&input, ("k", ""))?;
+    /// assert_eq!(driver.read_key_values(&output)?, [("k".into(), Some("apple".into())), ("k".into(), None)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn filter_not<R, M>(&self, predicate: impl Fn(&K, &V) -> R + Send + Sync + 'static) -> Self
     where
         R: Outcome<bool, M>,
