@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,30 +29,32 @@ pub(crate) struct Client {
     sent: i32,
 }
 
-/// Who answers: our broker, or the Kafka at the address in `KSTREAMS_TEST_KAFKA`, which must say the same.
-///
-/// One Kafka serves all tests, so they then run one after the other: `--test-threads 1`.
+/// Who answers: our broker, or the Kafka at the address in `KSTREAMS_TEST_BOOTSTRAP`, which must say the same.
 pub(crate) enum Stage {
     Ours(Broker),
-    Kafka(SocketAddr),
+    Kafka(SocketAddr, MutexGuard<'static, ()>),
 }
+
+/// One Kafka serves all tests, so they take turns.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Stage {
     pub(crate) fn addr(&self) -> SocketAddr {
         match self {
             Self::Ours(broker) => broker.addr(),
-            Self::Kafka(addr) => *addr,
+            Self::Kafka(addr, _) => *addr,
         }
     }
 }
 
 /// A stage with one topic and nothing else that matters.
 pub(crate) fn stage_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Stage {
-    match std::env::var("KSTREAMS_TEST_KAFKA") {
+    match std::env::var("KSTREAMS_TEST_BOOTSTRAP") {
         Ok(addr) => {
             let addr = addr.parse().unwrap();
+            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
             prepare(&mut Client::connect_to(addr), topic, partitions, configs);
-            Stage::Kafka(addr)
+            Stage::Kafka(addr, turn)
         }
         Err(_) => Stage::Ours(broker_with(topic, partitions, configs)),
     }
