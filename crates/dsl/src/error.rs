@@ -59,12 +59,6 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
-    /// A branch was added behind the branch that takes everything else.
-    #[error("split {node} has a branch after its last one, which takes all that is left")]
-    BranchAfterLast {
-        /// The splitting node.
-        node: String,
-    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

@@ -8,7 +8,7 @@ use kstreams_topology::graph::{Input, Node, NodeContext};
 use kstreams_topology::{BoxError, Error, Nullable, Record};
 
 use super::{KStream, StreamNode, StreamPlan};
-use crate::error::{Error as BuildError, Result};
+use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::plan::{Draft, Effect, Kind, Late, Plan, Planned};
 use crate::step::step;
@@ -102,11 +102,6 @@ impl<K: Nullable, V: Nullable> Split<K, V> {
         let (splitter, source) = (self.splitter.clone(), self.source.clone());
         super::stream_of(&self.plan, move |draft, branch| {
             let split = splitter.planned.get(PREFIX)?;
-            if splitter.closed.get() {
-                return Err(BuildError::BranchAfterLast {
-                    node: split.name.clone(),
-                });
-            }
             let number = match predicate {
                 Some(predicate) => {
                     splitter.predicates.borrow_mut().push(predicate);

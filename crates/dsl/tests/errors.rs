@@ -1,0 +1,127 @@
+//! What is wrong with a program is told when it is built, and names the node.
+
+use kstreams_dsl::{Consumed, Error, StreamsBuilder};
+use kstreams_test_driver::TopologyTestDriver;
+use kstreams_topology::blueprint::ResetPolicy;
+use kstreams_topology::{Data, Topology};
+
+/// A type without a serde.
+#[derive(Clone, Debug, PartialEq)]
+struct Opaque;
+
+impl Data for Opaque {}
+
+#[test]
+fn a_type_without_a_serde_is_named_with_its_node() {
+    check(
+        "KSTREAM-SINK-0000000002 needs a serde for its value: errors::Opaque has none",
+        |b| {
+            b.stream::<String, String>("in").map_values(|_, _| Opaque).to("out");
+        },
+    );
+    check(
+        "KSTREAM-AGGREGATE-0000000002 needs a serde for its value: errors::Opaque has none",
+        |b| {
+            b.stream::<String, String>("in")
+                .group_by_key()
+                .aggregate(|| Opaque, |_, _, so_far| so_far);
+        },
+    );
+}
+
+#[test]
+fn names_are_checked() {
+    check("invalid name \"a b\": only ASCII letters", |b| {
+        b.stream::<String, String>("in").filter(|_, _| true).named("a b");
+    });
+    check("invalid name \"\": it is empty", |b| {
+        b.table::<String, String>("in").materialized("");
+    });
+    check("the name of KSTREAM-FILTER- is set twice", |b| {
+        b.stream::<String, String>("in")
+            .filter(|_, _| true)
+            .named("a")
+            .named("b");
+    });
+    check(
+        "could not build the topology: invalid topology: node same is already added",
+        |b| {
+            let stream = b.stream::<String, String>("in");
+            stream.filter(|_, _| true).named("same");
+            stream.filter(|_, _| true).named("same");
+        },
+    );
+}
+
+#[test]
+fn sources_of_the_same_topics_have_to_agree() {
+    check(
+        "sources KSTREAM-SOURCE-0000000000 and KSTREAM-SOURCE-0000000001 read topic a and also other topics",
+        |b| {
+            b.stream::<String, String>("a");
+            b.stream::<String, String>(["a", "b"]);
+        },
+    );
+    check("read the same topics with different offset reset policies", |b| {
+        b.stream::<String, String>("a");
+        b.stream::<String, String>(Consumed::topic("a").offset_reset(ResetPolicy::Latest));
+    });
+    check("read the same topics with different key or value types", |b| {
+        b.stream::<String, String>("a");
+        b.stream::<String, i64>("a");
+    });
+}
+
+#[test]
+fn streams_of_two_builders_do_not_mix() {
+    let other = StreamsBuilder::new();
+    let foreign = other.stream::<String, String>("a");
+    check(
+        "KSTREAM-MERGE-0000000001 mixes streams or tables of two builders",
+        |b| {
+            b.stream("b").merge(&foreign);
+        },
+    );
+}
+
+/// An error of user code comes out of the driver with the name of the node.
+#[test]
+fn a_failing_closure_is_named() {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("in")
+        .map_values(|_, text| text.parse::<i64>())
+        .named("parse")
+        .to("out");
+    let mut driver = TopologyTestDriver::builder(builder.build().expect("the program is right"))
+        .build()
+        .expect("starts");
+    let input = driver.input::<String, String>("in");
+    let error = driver.pipe(&input, ("k", "no number")).expect_err("the closure fails");
+    assert!(chain(&error).contains("parse"), "{}", chain(&error));
+    assert!(
+        chain(&error).ends_with("invalid digit found in string"),
+        "{}",
+        chain(&error)
+    );
+    driver.pipe(&input, ("k", "1")).expect("the driver goes on");
+}
+
+fn check(expected: &str, program: impl Fn(&StreamsBuilder)) {
+    let builder = StreamsBuilder::new();
+    program(&builder);
+    let built: Result<Topology, Error> = builder.build();
+    let error = built.err().unwrap_or_else(|| panic!("built, though {expected}"));
+    assert!(chain(&error).contains(expected), "{}", chain(&error));
+}
+
+/// The error and its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text += &format!(": {source}");
+        cause = source.source();
+    }
+    text
+}
