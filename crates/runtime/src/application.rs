@@ -44,7 +44,7 @@ impl KafkaStreams {
     /// An instance that runs `topology`. Checks the configuration and takes the state directory; no broker is asked yet.
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
         let settings = Settings::parse(&config)?;
-        refuse_patterns(&topology)?;
+        refuse_unsupported(&topology)?;
         let proposed = uuid::Uuid::new_v4();
         let storage = open(&settings, &topology, &proposed.to_string())?;
         let kept = storage.process_id().and_then(|id| uuid::Uuid::parse_str(id).ok());
@@ -214,15 +214,17 @@ impl Drop for KafkaStreams {
     }
 }
 
-/// Sources that read by pattern run in the test driver only: the group does not follow topics that come and go.
-fn refuse_patterns(topology: &Topology) -> Result<()> {
-    match topology.source_patterns().next() {
-        None => Ok(()),
-        Some(pattern) => {
-            let message = format!("source pattern {pattern} cannot be subscribed to: name the topics");
-            Err(Error::Topology(kstreams_topology::Error::Topology(message)))
-        }
-    }
+/// Patterns and global stores run in the test driver only: the group does not follow topics that come and go, and no thread
+/// fills global stores.
+fn refuse_unsupported(topology: &Topology) -> Result<()> {
+    let message = if let Some(pattern) = topology.source_patterns().next() {
+        format!("source pattern {pattern} cannot be subscribed to: name the topics")
+    } else if let Some(store) = topology.global_stores().next() {
+        format!("global store {store} can be used in the test driver only")
+    } else {
+        return Ok(());
+    };
+    Err(Error::Topology(kstreams_topology::Error::Topology(message)))
 }
 
 /// The state directory, which only a topology with persistent stores needs.

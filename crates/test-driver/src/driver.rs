@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kstreams_store::{CacheBudget, Storage};
 use kstreams_task::{ActiveTask, Close, Input, TaskConfig};
 use kstreams_topology::blueprint::{GraphScope, TaskEnvironment};
-use kstreams_topology::graph::Clock;
+use kstreams_topology::graph::{Clock, InputId};
 use kstreams_topology::{DefaultSerde, Nullable, Serde, TaskId, Topology};
 use kstreams_wire::batch::{Batch, BatchBuilder, ProducerStamp, Records, stamp};
 use kstreams_wire::compression::Compression;
@@ -26,12 +26,20 @@ pub struct TopologyTestDriver {
     pub(crate) task: ActiveTask,
     pub(crate) outbox: Outbox,
     now: i64,
-    /// The input partitions, and how many records each had.
-    inputs: BTreeMap<TopicName, (TopicPartition, i64)>,
+    inputs: BTreeMap<TopicName, InputPartition>,
     /// What was captured so far, and up to where each topic was read.
     pub(crate) produced: Vec<ProducedRecord>,
     pub(crate) read: BTreeMap<String, usize>,
     batch: BatchBuilder,
+}
+
+/// A topic that the topology reads.
+struct InputPartition {
+    partition: TopicPartition,
+    /// How many records it had.
+    next_offset: i64,
+    /// It fills a global store: its records go there at once, not through the task's inbox.
+    global: Option<InputId>,
 }
 
 const TASK: TaskId = TaskId::new(0, 0);
@@ -70,35 +78,45 @@ impl TopologyTestDriver {
             task: ActiveTask::new(TASK, graph, &partitions, config)?,
             outbox: Outbox::default(),
             now: builder.start,
-            inputs: partitions
-                .into_iter()
-                .map(|partition| (partition.topic.clone(), (partition, 0)))
-                .collect(),
+            inputs: BTreeMap::new(),
             produced: Vec::new(),
             read: BTreeMap::new(),
             batch: BatchBuilder::new(Compression::None),
         };
-        driver.run()?;
+        driver.task.start_restoring()?;
+        driver.run(partitions)?;
+        for topic in parts.global_topics {
+            let partition = TopicPartition::new(topic, 0);
+            let global = driver.task.graph().add_input(&partition);
+            driver.add(partition, global);
+        }
         Ok(driver)
     }
 
-    fn run(&mut self) -> Result<()> {
-        self.task.start_restoring()?;
-        let inputs: Vec<Input> = self
-            .inputs
-            .values()
-            .map(|(partition, _)| Input {
-                partition: partition.clone(),
-                offset: None,
-                metadata: String::new(),
-            })
-            .collect();
+    fn run(&mut self, partitions: Vec<TopicPartition>) -> Result<()> {
+        let uncommitted = |partition: &TopicPartition| Input {
+            partition: partition.clone(),
+            offset: None,
+            metadata: String::new(),
+        };
+        let inputs: Vec<Input> = partitions.iter().map(uncommitted).collect();
         self.task.complete_restoration(&inputs, self.now, &mut self.outbox)?;
-        for input in inputs {
+        for partition in partitions {
             // Nothing ever waits on a broker: only records that the test has piped do.
-            self.task.set_lag(&input.partition, Some(0))?;
+            self.task.set_lag(&partition, Some(0))?;
+            self.add(partition, None);
         }
         Ok(())
+    }
+
+    fn add(&mut self, partition: TopicPartition, global: Option<InputId>) {
+        let topic = partition.topic.clone();
+        let input = InputPartition {
+            partition,
+            next_offset: 0,
+            global,
+        };
+        self.inputs.insert(topic, input);
     }
 
     /// A topic to write to, with the types' own serdes.
@@ -200,7 +218,7 @@ impl TopologyTestDriver {
         self.now
     }
 
-    /// Appends the record to its topic's queue; false if no source reads it.
+    /// Appends the record to its topic's queue, or to the global store that it fills; false if no source reads it.
     fn enqueue(&mut self, record: &ProducedRecord) -> Result<bool> {
         if !self.inputs.contains_key(&record.topic) {
             if !self.topology.matches_pattern(&record.topic) {
@@ -208,7 +226,7 @@ impl TopologyTestDriver {
             }
             self.add_input(&record.topic)?;
         }
-        let Some((partition, offset)) = self.inputs.get_mut(&record.topic) else {
+        let Some(input) = self.inputs.get_mut(&record.topic) else {
             return Ok(false);
         };
         let timestamp = record.timestamp.unwrap_or(self.now);
@@ -218,9 +236,16 @@ impl TopologyTestDriver {
             record.value.as_deref(),
             &record.headers,
         )?;
-        let records = batch_at(*offset, self.batch.finish(ProducerStamp::NONE)?)?;
-        *offset += 1;
-        self.task.add_records(partition, vec![records], *offset)?;
+        let mut records = batch_at(input.next_offset, self.batch.finish(ProducerStamp::NONE)?)?;
+        input.next_offset += 1;
+        let Some(global) = input.global else {
+            let next_offset = input.next_offset;
+            self.task.add_records(&input.partition, vec![records], next_offset)?;
+            return Ok(true);
+        };
+        while let Some(raw) = records.next()? {
+            self.task.graph().update_global(global, &raw, &mut self.outbox)?;
+        }
         Ok(true)
     }
 
@@ -229,7 +254,7 @@ impl TopologyTestDriver {
         let partition = TopicPartition::new(topic.clone(), TASK.partition);
         self.task.add_input(&partition)?;
         self.task.set_lag(&partition, Some(0))?;
-        self.inputs.insert(topic.clone(), (partition, 0));
+        self.add(partition, None);
         Ok(())
     }
 

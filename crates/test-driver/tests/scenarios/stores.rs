@@ -1,10 +1,13 @@
 //! What typed key-value stores promise, through the views that processors get.
 
 use kstreams_test_driver::{TopologyTestDriver, record};
-use kstreams_topology::stores::{KeyValueStore, StoreHandle, Stores, TimestampedKeyValueStore, ValueAndTimestamp};
-use kstreams_topology::{BoxError, Consumed, Topology};
+use kstreams_topology::processor::{Context, Processor};
+use kstreams_topology::stores::{
+    KeyValueStore, StoreHandle, StoreId, Stores, TimestampedKeyValueStore, ValueAndTimestamp,
+};
+use kstreams_topology::{BoxError, Consumed, Produced, Record, Topology};
 
-use crate::support::Closure;
+use crate::support::{Closure, Shown};
 
 type Numbers = StoreHandle<KeyValueStore<i32, String>>;
 type Rows = StoreHandle<TimestampedKeyValueStore<String, i64>>;
@@ -105,5 +108,72 @@ fn rows_know_when_they_were_set() -> Result<(), BoxError> {
     assert_eq!(entries, expected);
     assert_eq!(store.delete(&b)?, Some(ValueAndTimestamp::new(3, 12)));
     assert_eq!(store.prefix_scan(b"b")?.collect_owned()?, []);
+    Ok(())
+}
+
+type Words = StoreHandle<KeyValueStore<String, String>>;
+
+/// Fills a global store with what it gets, in capitals.
+struct Fill(Words);
+
+impl Processor for Fill {
+    type KIn = String;
+    type VIn = String;
+    type KOut = String;
+    type VOut = String;
+
+    fn stores(&self) -> Vec<StoreId> {
+        vec![self.0.id()]
+    }
+
+    fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
+        Ok(cx.store(self.0).put(&record.key, &record.value.to_uppercase())?)
+    }
+}
+
+/// Looks the value up in a global store, without being connected to it.
+struct LookUp(Words);
+
+impl Processor for LookUp {
+    type KIn = String;
+    type VIn = String;
+    type KOut = String;
+    type VOut = Option<String>;
+
+    fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
+        let found = cx.store(self.0).get(&record.value)?;
+        Ok(cx.forward(record.with_value(found))?)
+    }
+}
+
+#[test]
+fn papi_global_store() -> Result<(), BoxError> {
+    let mut topology = Topology::new();
+    let store = topology.add_store(Stores::in_memory("g").key_value())?;
+    topology
+        .add_source("source", "in", Consumed::<String, String>::default())?
+        .add_processor("look-up", move || LookUp(store), &["source"])?
+        .add_sink(
+            "sink",
+            "out",
+            Produced::<String, Option<String>>::default(),
+            &["look-up"],
+        )?
+        .add_source("g-source", "gt", Consumed::<String, String>::default())?
+        .add_processor("fill", move || Fill(store), &["g-source"])?
+        .make_global("g")?;
+    assert!(topology.describe().ends_with(
+        "  Sub-topology: 1 for global store (will not generate tasks)\n    \
+         Source: g-source (topics: [gt])\n      --> fill\n    \
+         Processor: fill (stores: [g])\n      --> none\n      <-- g-source\n"
+    ));
+    let mut driver = TopologyTestDriver::builder(topology).application_id("app").build()?;
+    let global = driver.input::<String, String>("gt");
+    let mut shown = Shown::new(&mut driver);
+    assert_eq!(shown.pipe("k", "a", 1)?, ["out k=null@1"]);
+    shown.driver.pipe(&global, record("a", "x").at(2))?;
+    assert_eq!(shown.pipe("k", "a", 3)?, ["out k=X@3"]);
+    assert!(driver.produced_topic_names().iter().eq(["out"]));
+    assert_eq!(driver.store(store)?.get(&"a".to_owned())?, Some("X".to_owned()));
     Ok(())
 }

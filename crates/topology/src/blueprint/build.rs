@@ -8,7 +8,7 @@ use kstreams_wire::{TopicName, TopicPartition};
 use super::topics::changelog_topic;
 use super::{NodeKind, SinkTarget, Topics, Topology};
 use crate::error::{Error, Result};
-use crate::graph::{ErrorHandlers, Graph, GraphBuilder, SourceTopics};
+use crate::graph::{ErrorHandlers, Graph, GraphBuilder, SourceTopics, StoreAccess};
 use crate::pattern::TopicPattern;
 use crate::task_id::TaskId;
 
@@ -65,7 +65,12 @@ impl Topology {
             let state = open_store(&entry.spec, changelog)?;
             let definition = &self.store_slot(&entry.spec.name)?.definition;
             let topic = changelog_topic(application_id, &entry.spec.name);
-            builder.add_store(entry.id, state, (definition.front)(&topic));
+            let access = if entry.is_global {
+                StoreAccess::Everyone
+            } else {
+                StoreAccess::Connected
+            };
+            builder.add_store(entry.id, access, state, (definition.front)(&topic));
         }
         Ok(builder.build(task, application_id, handlers))
     }

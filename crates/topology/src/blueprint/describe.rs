@@ -59,13 +59,21 @@ impl Topology {
                 grow(&mut nodes, *parent, size);
             }
         }
-        let _ = writeln!(text, "Sub-topology: {id}");
+        let is_global = self.is_global(members);
+        let note = if is_global {
+            " for global store (will not generate tasks)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "Sub-topology: {id}{note}");
         let mut sorted = order;
         sorted.sort_by_key(|at| nodes.get(*at).map(|node| (Reverse(node.size), &node.spec.name)));
         for node in sorted.iter().filter_map(|at| nodes.get(*at)) {
             let _ = writeln!(text, "    {}", line(node, &nodes));
         }
-        text.push('\n');
+        if !is_global {
+            text.push('\n');
+        }
     }
 }
 

@@ -40,6 +40,8 @@ struct StoreSlot {
     /// The source topic that serves as changelog.
     source_topic: Option<String>,
     users: Vec<usize>,
+    /// Whether every instance keeps all of it.
+    global: bool,
 }
 
 /// A topology under construction: sources, processors, sinks and stores, named and connected.
@@ -168,6 +170,7 @@ impl Topology {
             definition,
             source_topic: None,
             users: Vec::new(),
+            global: false,
         });
         processors
             .iter()
@@ -208,6 +211,25 @@ impl Topology {
     pub fn use_source_topic_as_changelog(&mut self, store: &str, topic: &str) -> Result<()> {
         self.store_slot_mut(store)?.source_topic = Some(topic.to_owned());
         Ok(())
+    }
+
+    /// Makes a store global: every instance keeps all of it, filled from its source by its processor, and every processor
+    /// may read it without being connected. It is not logged: its source topic holds what it holds.
+    pub fn make_global(&mut self, store: &str) -> Result<()> {
+        self.store_slot_mut(store)?.global = true;
+        Ok(())
+    }
+
+    /// The names of the global stores.
+    pub fn global_stores(&self) -> impl Iterator<Item = &str> {
+        let global = self.stores.iter().filter(|slot| slot.global);
+        global.map(|slot| slot.definition.spec.name.as_str())
+    }
+
+    /// Whether these nodes fill a global store. They make no tasks.
+    fn is_global(&self, nodes: &[usize]) -> bool {
+        let global = self.stores.iter().filter(|slot| slot.global);
+        global.flat_map(|slot| &slot.users).any(|user| nodes.contains(user))
     }
 
     /// Says that a topic is internal: it is created by the application, under its id.

@@ -12,8 +12,10 @@ use crate::stores::StoreId;
 /// The subtopologies of a topology, with topics under their full names.
 #[derive(Clone, Debug, Default)]
 pub struct Subtopologies {
-    /// The subtopologies, by number.
+    /// The subtopologies, by number. Those that fill a global store have numbers, too, but no tasks, and are left out.
     pub parts: Vec<Subtopology>,
+    /// The topics that fill global stores.
+    pub global_topics: BTreeSet<TopicName>,
     /// Source topics that must have equally many partitions.
     pub copartitioned: Vec<BTreeSet<TopicName>>,
     /// Where sources start that say it themselves.
@@ -50,6 +52,8 @@ pub struct StoreEntry {
     pub changelog: Option<TopicName>,
     /// Whether that is a source topic: it is then neither created nor written.
     pub changelog_is_source: bool,
+    /// Whether every instance keeps all of it.
+    pub is_global: bool,
 }
 
 impl Subtopologies {
@@ -88,12 +92,15 @@ impl Topology {
     pub fn subtopologies(&self, application_id: &str) -> Subtopologies {
         let groups = self.groups();
         let name = |topic: &str| TopicName::from(self.topic_name(application_id, topic));
-        let parts = groups
-            .iter()
-            .zip(0..)
-            .map(|(nodes, id)| self.part(id, nodes, application_id));
+        let parts = groups.iter().zip(0..).filter_map(|(nodes, id)| {
+            let has_tasks = !self.is_global(nodes);
+            has_tasks.then(|| self.part(id, nodes, application_id))
+        });
+        let filling = groups.iter().filter(|nodes| self.is_global(nodes));
+        let filling = filling.map(|nodes| self.part(0, nodes, application_id));
         Subtopologies {
             parts: parts.collect(),
+            global_topics: filling.flat_map(|part| part.source_topics).collect(),
             copartitioned: self.copartition_groups(name),
             reset_policies: self.reset_policies(name),
         }
@@ -149,7 +156,7 @@ impl Topology {
                     continue;
                 }
                 let source = slot.source_topic.as_deref();
-                let logged = matches!(definition.spec.logging, Logging::Enabled(_));
+                let logged = !slot.global && matches!(definition.spec.logging, Logging::Enabled(_));
                 let changelog = match source {
                     Some(topic) => Some(TopicName::from(self.topic_name(application_id, topic))),
                     None => logged.then(|| changelog_topic(application_id, &definition.spec.name)),
@@ -159,6 +166,7 @@ impl Topology {
                     spec: definition.spec.clone(),
                     changelog,
                     changelog_is_source: source.is_some(),
+                    is_global: slot.global,
                 });
             }
         }

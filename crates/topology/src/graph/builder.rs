@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kstreams_store::{RecordContext, State};
 
-use super::parts::{NODE, NodeSlot, Parts, Role, SourceSlot, SourceTopics, StoreSlot, Totals};
+use super::parts::{NODE, NodeSlot, Parts, Role, SourceSlot, SourceTopics, StoreAccess, StoreSlot, Totals};
 use super::timers::Timers;
 use super::{ErrorHandlers, Graph, Node, Source};
 use crate::stores::StoreId;
@@ -77,8 +77,13 @@ impl GraphBuilder {
     }
 
     /// Adds an open store and its typed front.
-    pub fn add_store(&mut self, id: StoreId, state: State, front: Box<dyn Any + Send>) {
-        self.stores.push(StoreSlot { id, state, front });
+    pub fn add_store(&mut self, id: StoreId, access: StoreAccess, state: State, front: Box<dyn Any + Send>) {
+        self.stores.push(StoreSlot {
+            id,
+            access,
+            state,
+            front,
+        });
     }
 
     /// The graph of this task.

@@ -164,7 +164,7 @@ impl NodeContext<'_> {
     }
 
     fn check_access(&self, store: StoreId) {
-        if !self.parts.slot(self.node).stores.contains(&store) {
+        if !self.parts.may_use(self.node, store) {
             panic!(
                 "processor {} is not connected to that store ({store:?}): name it in the processor's stores()",
                 self.node_name()

@@ -21,7 +21,7 @@ mod timers;
 pub use builder::GraphBuilder;
 pub use context::NodeContext;
 pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};
-pub use parts::{InputId, SourceTopics, Totals};
+pub use parts::{InputId, SourceTopics, StoreAccess, Totals};
 pub use run::Graph;
 pub use sink::{DynamicTopic, Partitioner, Partitions, SinkNode, SinkTopic};
 pub use source::{RawRecord, Source, SourceNode};

@@ -44,8 +44,18 @@ pub(super) enum Role {
     Sink,
 }
 
+/// Which nodes may use a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreAccess {
+    /// Those that are connected to it.
+    Connected,
+    /// All: it is global.
+    Everyone,
+}
+
 pub(super) struct StoreSlot {
     pub(super) id: StoreId,
+    pub(super) access: StoreAccess,
     pub(super) state: State,
     pub(super) front: Box<dyn Any + Send>,
 }
@@ -136,6 +146,11 @@ impl Parts {
             .expect("a connected store is in the graph");
         let context = &self.record;
         (slot, Write { output, context })
+    }
+
+    pub(super) fn may_use(&self, node: usize, store: StoreId) -> bool {
+        let is_global = |slot: &StoreSlot| slot.id == store && slot.access == StoreAccess::Everyone;
+        self.slot(node).stores.contains(&store) || self.stores.iter().any(is_global)
     }
 
     pub(super) fn now(&self, clock: Clock) -> i64 {

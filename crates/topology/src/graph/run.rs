@@ -48,6 +48,16 @@ impl Graph {
         self.with_source(input, output, |source, cx| source.process(cx, raw))
     }
 
+    /// Takes a record of a global store's topic. It is no record of the task: the task's times and its record stay.
+    pub fn update_global(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<()> {
+        let record = std::mem::replace(&mut self.parts.record, RecordContext::none(0));
+        let stream_time = self.parts.stream_time;
+        let result = self.process(input, raw, output);
+        self.parts.record = record;
+        self.parts.stream_time = stream_time;
+        result
+    }
+
     /// Decodes a record that became the head of its partition and keeps it until [`process_held`](Self::process_held).
     /// Its timestamp; `None` if it was dropped.
     pub fn hold(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<Option<i64>> {
