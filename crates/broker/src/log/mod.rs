@@ -1,6 +1,7 @@
 //! One partition's log: client batches in order, stored as they came.
 
 mod assemble;
+mod at;
 mod cleaning;
 mod compaction;
 mod disk;

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use kstreams_wire::batch::BatchHeader;
 
+use super::at::{read_exact_at, write_all_at};
 use super::index::{Index, Limit};
 
 /// Blocks of memory grow from the first to the second size, so that an idle partition costs little.
@@ -118,7 +118,7 @@ impl Segment {
             Body::File { file, .. } => {
                 let mut stored = BytesMut::from(batch);
                 edit(&mut stored)?;
-                file.write_all_at(&stored, self.index.end())?;
+                write_all_at(file, &stored, self.index.end())?;
             }
         }
         self.index.push(header);
@@ -144,7 +144,7 @@ impl Segment {
                 let bytes = entries.clone().map(|entry| entry.bytes).sum();
                 let position = entries.clone().next().map_or(0, |entry| entry.position);
                 let mut read = vec![0; bytes];
-                file.read_exact_at(&mut read, position)?;
+                read_exact_at(file, &mut read, position)?;
                 into.push(read.into());
                 Ok(bytes)
             }
@@ -243,7 +243,7 @@ impl Source {
         let read = file.into_iter().flat_map(|(file, places)| {
             places.iter().map(|(position, bytes)| {
                 let mut batch = vec![0; *bytes];
-                file.read_exact_at(&mut batch, *position)?;
+                read_exact_at(file, &mut batch, *position)?;
                 Ok(batch.into())
             })
         });

@@ -32,7 +32,10 @@ pub(crate) struct Client {
 /// Who answers: our broker, or the Kafka at the address in `KSTREAMS_TEST_BOOTSTRAP`, which must say the same.
 pub(crate) enum Stage {
     Ours(Broker),
-    Kafka(SocketAddr, MutexGuard<'static, ()>),
+    Kafka {
+        addr: SocketAddr,
+        _turn: MutexGuard<'static, ()>,
+    },
 }
 
 /// One Kafka serves all tests, so they take turns.
@@ -42,7 +45,7 @@ impl Stage {
     pub(crate) fn addr(&self) -> SocketAddr {
         match self {
             Self::Ours(broker) => broker.addr(),
-            Self::Kafka(addr, _) => *addr,
+            Self::Kafka { addr, .. } => *addr,
         }
     }
 }
@@ -54,7 +57,7 @@ pub(crate) fn stage_with(topic: &str, partitions: i32, configs: &[(&str, &str)])
             let addr = addr.parse().unwrap();
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
             prepare(&mut Client::connect_to(addr), topic, partitions, configs);
-            Stage::Kafka(addr, turn)
+            Stage::Kafka { addr, _turn: turn }
         }
         Err(_) => Stage::Ours(broker_with(topic, partitions, configs)),
     }
