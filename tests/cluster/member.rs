@@ -27,6 +27,7 @@ enum Order {
     Commit(BTreeMap<TopicPartition, Committed>),
     Committed(Vec<TopicPartition>),
     Hang(Duration),
+    HangAndCommit(Duration, BTreeMap<TopicPartition, Committed>),
     Close,
     /// Vanish as a killed process does: its connections break, nobody says goodbye.
     Vanish,
@@ -72,6 +73,20 @@ impl Member {
 
     pub(crate) fn commit(&self, offsets: BTreeMap<TopicPartition, Committed>) -> Result<(), Error> {
         self.order(Order::Commit(offsets));
+        self.outcome()
+    }
+
+    /// Does not poll for a time, and then commits before it polls again.
+    pub(crate) fn hang_and_commit(
+        &self,
+        time: Duration,
+        offsets: BTreeMap<TopicPartition, Committed>,
+    ) -> Result<(), Error> {
+        self.order(Order::HangAndCommit(time, offsets));
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Result<(), Error> {
         loop {
             if let News::Committed(result) = self.next() {
                 return result;
@@ -167,6 +182,11 @@ impl Running {
                     self.tell(News::Offsets(offsets));
                 }
                 Ok(Order::Hang(time)) => std::thread::sleep(time),
+                Ok(Order::HangAndCommit(time, offsets)) => {
+                    std::thread::sleep(time);
+                    let result = self.consumer.commit(offsets, PATIENCE);
+                    self.tell(News::Committed(result));
+                }
                 Ok(Order::Close) => {
                     self.consumer.leave(Leave::default(), PATIENCE).expect("to leave");
                     return;

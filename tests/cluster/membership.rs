@@ -125,6 +125,22 @@ fn committed_offsets_come_back_with_their_metadata() {
 }
 
 #[test]
+fn who_lost_its_membership_may_not_commit_even_if_nobody_else_is_there() {
+    on_each_broker("lost", |world| {
+        let topic = topic(world, 1);
+        let mut hanging = config(world);
+        hanging.poll_interval_max = Duration::from_secs(1);
+        let member = Member::start(world.client(), hanging, &topic);
+        shared([&member], 1);
+        let offsets = BTreeMap::from([(TopicPartition::new(topic.as_str(), 0), Committed::at(1))]);
+        let refused = member.hang_and_commit(Duration::from_secs(2), offsets);
+        assert!(matches!(refused, Err(Error::NotMember { .. })), "{refused:?}");
+        shared([&member], 1);
+        member.close();
+    });
+}
+
+#[test]
 fn outsider_may_not_commit_for_a_group_with_members() {
     on_each_broker("outsider", |world| {
         let topic = topic(world, 1);

@@ -264,8 +264,14 @@ impl Membership {
     }
 
     fn pause_for(&mut self, missing: &str, now: Instant) {
-        let pause = self.pause.failed(now);
-        warn!(group = %self.config.group_id, pause_ms = pause.as_millis(), "waiting for {missing}");
+        let pause_ms = self.pause.failed(now).as_millis();
+        let group = &self.config.group_id;
+        // The first time, and then about every ten seconds.
+        if self.pause.failures() % 10 == 1 {
+            warn!(%group, "waiting for {missing}");
+        } else {
+            debug!(%group, pause_ms, "waiting for {missing}");
+        }
     }
 
     fn refused(&mut self, code: ErrorCode) {

@@ -119,6 +119,13 @@ impl Member {
     pub fn commit(&self, offsets: BTreeMap<TopicPartition, Committed>, limit: Duration) -> Result<()> {
         let member = self.metadata();
         let generation = member.generation;
+        if !member.is_member() {
+            // In an empty group the coordinator would take it for the commit of an outsider, and let it pass.
+            return Err(Error::NotMember {
+                group: member.group_id,
+                code: ErrorCode::UNKNOWN_MEMBER_ID,
+            });
+        }
         let what = format!("commit of offsets of group {}", member.group_id);
         let cluster = self.cluster.clone();
         let result = cluster.io().clone().run(&what, limit, async move {

@@ -124,6 +124,10 @@ impl Pause {
         self.until = None;
     }
 
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now >= until)
     }
