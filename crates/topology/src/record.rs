@@ -175,3 +175,6 @@ pub struct Change<V> {
     /// Whether this is the row's latest version; false only for late changes of versioned tables.
     pub is_latest: bool,
 }
+
+/// Between the two halves of a re-grouped table, changes are values of a topic.
+impl<V: Data> Data for Change<V> {}

@@ -14,6 +14,7 @@ pub(crate) struct Aggregator {
     pub(crate) out: ValueType,
     pub(crate) init: Value,
     pub(crate) add: Fold,
+    pub(crate) subtract: Fold,
 }
 
 pub(crate) fn aggregator(spec: &str, input: ValueType) -> Result<Aggregator> {
@@ -22,48 +23,61 @@ pub(crate) fn aggregator(spec: &str, input: ValueType) -> Result<Aggregator> {
         return malformed("function sum does not take strings");
     }
     Ok(match spec.name {
-        "count" => number(|_, so_far| so_far.wrapping_add(1)),
-        "sum" => number(|value, so_far| so_far.wrapping_add(value.map_or(0, |value| value.long()))),
-        "sum_len" => number(|value, so_far| {
+        "count" => number(|_| 1),
+        "sum" => number(|value| value.map_or(0, |value| value.long())),
+        "sum_len" => number(|value| {
             let length = value.map_or("null".len(), |value| length(&value));
-            so_far.wrapping_add(i64::try_from(length).unwrap_or(i64::MAX))
+            i64::try_from(length).unwrap_or(i64::MAX)
         }),
-        "concat" => text(None, |_, value| format!("+{value};")),
-        "concat_kv" => text(None, |key, value| format!("+{}={value};", key.text())),
-        "concat_cap" => text(Some(spec.number()?), |_, value| format!("+{value};")),
-        "last" => Aggregator {
-            out: input,
-            init: Value::Nothing,
-            add: Arc::new(|_, value, _| value),
-        },
-        "max" => Aggregator {
-            out: input,
-            init: Value::Nothing,
-            add: Arc::new(|_, value, so_far| greater(so_far, value)),
-        },
+        "concat" => text(None, |_, value| format!("{value};")),
+        "concat_kv" => text(None, |key, value| format!("{}={value};", key.text())),
+        "concat_cap" => text(Some(spec.number()?), |_, value| format!("{value};")),
+        "last" => ended_by(input, |_, value| value),
+        "max" => ended_by(input, greater),
         _ => return spec.unknown("aggregator"),
     })
 }
 
-fn number(add: impl Fn(Option<Value>, i64) -> i64 + Send + Sync + 'static) -> Aggregator {
+fn number(amount: impl Fn(Option<Value>) -> i64 + Send + Sync + 'static) -> Aggregator {
+    let (amount, taken) = (Arc::new(amount), |so_far: i64, amount: i64| so_far.wrapping_sub(amount));
+    let added = amount.clone();
     Aggregator {
         out: ValueType::Long,
         init: Value::Long(0),
-        add: Arc::new(move |_, value, so_far| Some(Value::Long(add(value, so_far.long())))),
+        add: Arc::new(move |_, value, so_far| Some(Value::Long(so_far.long().wrapping_add(added(value))))),
+        subtract: Arc::new(move |_, value, so_far| Some(Value::Long(taken(so_far.long(), amount(value))))),
     }
 }
 
-fn text(limit: Option<usize>, add: impl Fn(&Key, &str) -> String + Send + Sync + 'static) -> Aggregator {
-    Aggregator {
-        out: ValueType::Text,
-        init: Value::Text(String::new()),
-        add: Arc::new(move |key, value, so_far| {
+fn text(limit: Option<usize>, part: impl Fn(&Key, &str) -> String + Send + Sync + 'static) -> Aggregator {
+    let part = Arc::new(part);
+    let append = |sign: char, part: Arc<dyn Fn(&Key, &str) -> String + Send + Sync>| -> Fold {
+        Arc::new(move |key, value, so_far| {
             let so_far = so_far.some().map(|so_far| so_far.render()).unwrap_or_default();
-            let text = so_far + &add(key, &crate::value::render(value.as_ref()));
+            let text = format!("{so_far}{sign}{}", part(key, &crate::value::render(value.as_ref())));
             limit
                 .is_none_or(|limit| text.len() <= limit)
                 .then_some(Value::Text(text))
-        }),
+        })
+    };
+    Aggregator {
+        out: ValueType::Text,
+        init: Value::Text(String::new()),
+        add: append('+', part.clone()),
+        subtract: append('-', part),
+    }
+}
+
+/// Begins with null, and keeps what it has when a value goes.
+fn ended_by(
+    input: ValueType,
+    add: impl Fn(Value, Option<Value>) -> Option<Value> + Send + Sync + 'static,
+) -> Aggregator {
+    Aggregator {
+        out: input,
+        init: Value::Nothing,
+        add: Arc::new(move |_, value, so_far| add(so_far, value)),
+        subtract: Arc::new(|_, _, so_far| so_far.some()),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Aggregations of grouped streams.
+//! Aggregations of grouped streams and tables.
 
-use super::{Grouped, Handle, Table, materialized};
+use super::{Grouped, GroupedTable, Handle, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
-use crate::value::ValueType;
+use crate::value::{KeyType, ValueType};
 
 impl Grouped {
     pub(super) fn on_grouped(&self, node: &Node) -> Result<Handle> {
@@ -17,7 +17,7 @@ impl Grouped {
                 )
             }
             "aggregate" => {
-                let function::Aggregator { out, init, add } = function::aggregator(node.text("fn")?, self.value)?;
+                let function::Aggregator { out, init, add, .. } = function::aggregator(node.text("fn")?, self.value)?;
                 let folded = self.grouped.aggregate(
                     move || init.clone(),
                     move |key, value, so_far| add(key, Some(value), so_far),
@@ -35,6 +35,49 @@ impl Grouped {
         Ok(Handle::Table(Table {
             table,
             key: self.key,
+            value,
+        }))
+    }
+}
+
+impl GroupedTable {
+    pub(super) fn on_grouped_table(&self, node: &Node) -> Result<Handle> {
+        let (table, value) = match node.op.as_str() {
+            "count" => (self.grouped.count_as(), ValueType::Long),
+            "reduce" => {
+                let add = function::reducer(node.text("fn")?, self.value)?;
+                let subtract = function::reducer(node.text("sub_fn")?, self.value)?;
+                let reduced = self.grouped.reduce(
+                    move |so_far, value| add(so_far, value),
+                    move |so_far, value| subtract(so_far, value),
+                );
+                (reduced, self.value)
+            }
+            "aggregate" => {
+                let function::Aggregator {
+                    out,
+                    init,
+                    add,
+                    subtract,
+                } = function::aggregator(node.text("fn")?, self.value)?;
+                let folded = self.grouped.aggregate(
+                    move || init.clone(),
+                    move |key, value, so_far| add(key, Some(value), so_far),
+                    move |key, value, so_far| subtract(key, Some(value), so_far),
+                );
+                (folded, out)
+            }
+            other => return malformed(format!("no op {other} of a grouped table")),
+        };
+        let table = table.materialized(materialized(node, KeyType::Text, value)?);
+        let table = if let Some(name) = &node.name {
+            table.named(name)
+        } else {
+            table
+        };
+        Ok(Handle::Table(Table {
+            table,
+            key: KeyType::Text,
             value,
         }))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kstreams_dsl::{BuildOptions, KGroupedStream, KStream, KTable, Materialized, StreamsBuilder};
+use kstreams_dsl::{BuildOptions, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder};
 use kstreams_topology::Topology;
 
 use crate::case::{CaseError, Node, Result, malformed};
@@ -49,6 +49,7 @@ enum Handle {
     Stream(Stream),
     Table(Table),
     Grouped(Grouped),
+    GroupedTable(GroupedTable),
     Nothing,
 }
 
@@ -73,6 +74,12 @@ struct Grouped {
     value: ValueType,
 }
 
+#[derive(Clone)]
+struct GroupedTable {
+    grouped: KGroupedTable<Key, Value>,
+    value: ValueType,
+}
+
 impl Program {
     fn add(&mut self, node: &Node) -> Result<()> {
         let handle = match node.op.as_str() {
@@ -88,6 +95,7 @@ impl Program {
                 Handle::Stream(stream) => self.on_stream(node, &stream)?,
                 Handle::Table(table) => table.on_table(node)?,
                 Handle::Grouped(grouped) => grouped.on_grouped(node)?,
+                Handle::GroupedTable(grouped) => grouped.on_grouped_table(node)?,
                 Handle::Nothing => return malformed(format!("op {} cannot follow {:?}", node.op, node.from())),
             },
         };

@@ -1,15 +1,15 @@
 //! Operators on tables.
 
-use super::{Handle, Stream, Table, materialized};
-use crate::case::{CaseError, Node, Result, malformed};
+use super::{GroupedTable, Handle, Stream, Table, materialized};
+use crate::case::{Node, Result, malformed};
 use crate::function;
-use crate::value::{Key, KeyType, Value};
+use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde};
 
 impl Table {
     pub(super) fn on_table(&self, node: &Node) -> Result<Handle> {
         let (table, value) = match node.op.as_str() {
             "to_stream" => return self.to_stream(node),
-            "group_by" => return Err(CaseError::Unsupported("group_by".to_owned())),
+            "group_by" => return self.group_by(node),
             "filter" => {
                 let holds = function::predicate(node.text("pred")?)?;
                 let holds = move |key: &Key, value: &Value| *value != Value::Nothing && holds(Some(key), Some(value));
@@ -44,6 +44,31 @@ impl Table {
             table,
             key: self.key,
             value,
+        }))
+    }
+
+    fn group_by(&self, node: &Node) -> Result<Handle> {
+        let select = function::key(node.text("key_fn")?)?;
+        let map = function::value(node.json("value_fn").as_str().unwrap_or("identity"), self.value)?;
+        let call = map.call;
+        let grouped = self.table.group_by(move |key, value: Value| {
+            let value = value.some();
+            (
+                select(Some(key), value.as_ref()).map(Key::Text),
+                call(Some(key), value.as_ref()),
+            )
+        });
+        let grouped = grouped
+            .key_serde(KeySerde(KeyType::Text))
+            .value_serde(ValueSerde(map.out));
+        let grouped = if let Some(name) = &node.name {
+            grouped.named(name)
+        } else {
+            grouped
+        };
+        Ok(Handle::GroupedTable(GroupedTable {
+            grouped,
+            value: map.out,
         }))
     }
 

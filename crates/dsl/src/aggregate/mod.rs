@@ -16,6 +16,7 @@ use crate::table::{Demand, KTable, OldValues, TableNode, TablePlan, TableStore};
 mod count;
 mod fold;
 mod reduce;
+mod table;
 
 /// How an aggregate begins and goes on.
 pub(crate) trait Aggregator<K, V: Nullable, A>: Send + Sync + 'static {

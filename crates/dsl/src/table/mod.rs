@@ -10,13 +10,18 @@ use crate::error::Result;
 use crate::option::{Materialized, Serdes};
 use crate::plan::{Draft, Late, NodeId, Plan, Planned};
 
+mod change;
 mod convert;
 mod filter;
+mod group;
 mod map;
 mod mapped;
 mod source;
 mod store;
 
+pub use group::KGroupedTable;
+
+pub(crate) use group::{Around, GroupedTableNode};
 pub(crate) use source::table_source;
 pub(crate) use store::TableStore;
 

@@ -1,0 +1,202 @@
+//! Aggregations of grouped tables: a change is taken out of the aggregate and put back in.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kstreams_topology::graph::{Input, Node, NodeContext};
+use kstreams_topology::{BoxError, Change, Data, Error, Nullable, Record};
+
+use super::Stored;
+use crate::error::Result;
+use crate::option::Serdes;
+use crate::outcome::Outcome;
+use crate::plan::{Draft, Effect, Kind};
+use crate::table::{Around, GroupedTableNode, KGroupedTable, KTable, TableNode, TablePlan, TableStore};
+
+impl<K: Data, V: Data> KGroupedTable<K, V> {
+    /// Counts the rows of each key.
+    pub fn count(&self) -> KTable<K, i64> {
+        self.count_as()
+    }
+
+    /// Like [`count`](Self::count), as a type of the program's own that stands for a number.
+    pub fn count_as<C: Data + From<i64> + Into<i64>>(&self) -> KTable<K, C> {
+        let by = |so_far: C, step: i64| Ok(Some(C::from(so_far.into().wrapping_add(step))));
+        self.aggregation(
+            "KTABLE-AGGREGATE-",
+            Update {
+                first: Box::new(move |_, _| by(C::from(0), 1)),
+                add: Box::new(move |_, _, so_far| by(so_far, 1)),
+                subtract: Box::new(move |_, _, so_far| by(so_far, -1)),
+            },
+        )
+    }
+
+    /// Combines the values of each key. `add` gets the combined value so far and one more, `subtract` the combined value
+    /// and one that is no longer there: of a changed row first the old value is subtracted, then the new one added. They
+    /// return the new value; `None` deletes it.
+    pub fn reduce<N, R, M>(
+        &self,
+        add: impl Fn(V, V) -> R + Send + Sync + 'static,
+        subtract: impl Fn(V, V) -> R + Send + Sync + 'static,
+    ) -> KTable<K, V>
+    where
+        N: Nullable<Inner = V>,
+        R: Outcome<N, M>,
+    {
+        self.aggregation(
+            "KTABLE-REDUCE-",
+            Update {
+                first: Box::new(|_, value| Ok(Some(value))),
+                add: Box::new(move |_, value, so_far| add(so_far, value).outcome().map(N::into_option)),
+                subtract: Box::new(move |_, value, so_far| subtract(so_far, value).outcome().map(N::into_option)),
+            },
+        )
+    }
+
+    /// Folds the values of each key: `init` makes the aggregate of a new key, `add` gets key, value and the aggregate so
+    /// far, `subtract` the same for a value that is no longer there. They return the new aggregate; `None` deletes it.
+    pub fn aggregate<A, N, R, M>(
+        &self,
+        init: impl Fn() -> A + Send + Sync + 'static,
+        add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
+        subtract: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
+    ) -> KTable<K, A>
+    where
+        A: Data,
+        N: Nullable<Inner = A>,
+        R: Outcome<N, M>,
+    {
+        let add = Arc::new(move |key: &K, value, so_far| add(key, value, so_far).outcome().map(N::into_option));
+        let first = add.clone();
+        self.aggregation(
+            "KTABLE-AGGREGATE-",
+            Update {
+                first: Box::new(move |key, value| first(key, value, init())),
+                add: Box::new(move |key, value, so_far| add(key, value, so_far)),
+                subtract: Box::new(move |key, value, so_far| {
+                    subtract(key, value, so_far).outcome().map(N::into_option)
+                }),
+            },
+        )
+    }
+
+    fn aggregation<A: Data>(&self, prefix: &'static str, update: Update<K, V, A>) -> KTable<K, A> {
+        let grouped = self.node.clone();
+        KTable::record(&self.plan, move |draft, table| {
+            plan(draft, table, (&grouped, prefix), Arc::new(update))
+        })
+    }
+}
+
+type First<K, V, A> = Box<dyn Fn(&K, V) -> Outcomes<A> + Send + Sync>;
+type Next<K, V, A> = Box<dyn Fn(&K, V, A) -> Outcomes<A> + Send + Sync>;
+type Outcomes<A> = std::result::Result<Option<A>, BoxError>;
+
+/// How values come into an aggregate and out of it.
+struct Update<K, V, A> {
+    first: First<K, V, A>,
+    add: Next<K, V, A>,
+    subtract: Next<K, V, A>,
+}
+
+impl<K, V, A> Update<K, V, A> {
+    /// The old value is subtracted first, but never from nothing; then the new one is added.
+    fn apply(&self, key: &K, change: Change<V>, before: Option<A>) -> Outcomes<A> {
+        let between = match (before, change.old) {
+            (Some(before), Some(old)) => (self.subtract)(key, old, before)?,
+            (before, _) => before,
+        };
+        match (between, change.new) {
+            (Some(between), Some(new)) => (self.add)(key, new, between),
+            (None, Some(new)) => (self.first)(key, new),
+            (between, None) => Ok(between),
+        }
+    }
+}
+
+fn plan<K: Data, V: Data, A: Data>(
+    draft: &mut Draft,
+    table: &TableNode<K, A>,
+    (grouped, prefix): (&GroupedTableNode<K, V>, &'static str),
+    update: Arc<Update<K, V, A>>,
+) -> Result<TablePlan> {
+    let given = table.materialized.take(prefix)?.unwrap_or_default();
+    let store_name = draft.names.store(given.name.clone(), "KTABLE-AGGREGATE-")?;
+    let named = table.name.take(prefix)?;
+    let suffixed = |suffix: &str| named.as_ref().map(|name| format!("{name}-{suffix}"));
+    let sink = draft.names.or_draw(suffixed("sink"), "KSTREAM-SINK-")?;
+    let source = draft.names.or_draw(suffixed("source"), "KSTREAM-SOURCE-")?;
+    let name = draft.names.or_draw(named, prefix)?;
+    let above = Serdes {
+        key: grouped.serdes.borrow().key.clone(),
+        value: None,
+    };
+    let options = table.settle(given, &above);
+    let parent = grouped.aggregation_parent(draft, Around { sink, source }, &store_name)?;
+    let send_old = Rc::new(Cell::new(false));
+    let flag = send_old.clone();
+    let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
+        let store = TableStore::lower(lowering, site, &options, store_name.clone(), flag.get())?;
+        let factory = Arc::new(move || -> Box<dyn Node> {
+            Box::new(TableAggregateNode {
+                update: update.clone(),
+                store: store.clone(),
+            })
+        });
+        lowering.processor(site, factory, &[store_name])
+    });
+    draft.attach(parent, node);
+    Ok(TablePlan {
+        node,
+        name,
+        old_values: Rc::new(Stored(send_old)),
+    })
+}
+
+/// Updates the aggregate of a change's key.
+struct TableAggregateNode<K, V, A> {
+    update: Arc<Update<K, V, A>>,
+    store: TableStore<K, A>,
+}
+
+impl<K: Data, V: Data, A: Data> Node for TableAggregateNode<K, V, A> {
+    fn init(&mut self, cx: &mut NodeContext<'_>) -> std::result::Result<(), Error> {
+        self.store.init(cx);
+        Ok(())
+    }
+
+    fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> std::result::Result<(), Error> {
+        let Record {
+            key,
+            value: change,
+            timestamp,
+            headers,
+        } = input.take::<K, Change<V>>();
+        let (before, timestamp) = match self.store.view(cx).get(&key)? {
+            Some(stored) => (Some(stored.value), stored.timestamp.max(timestamp)),
+            None => (None, timestamp),
+        };
+        let old = if self.store.sends_old() { before.clone() } else { None };
+        let new = self.update.apply(&key, change, before).map_err(Error::User)?;
+        let value = Change {
+            new,
+            old,
+            is_latest: true,
+        };
+        self.store.put(
+            cx,
+            Record {
+                key,
+                value,
+                timestamp,
+                headers,
+            },
+        )
+    }
+
+    fn flush(&mut self, cx: &mut NodeContext<'_>) -> std::result::Result<(), Error> {
+        self.store.flush(cx)
+    }
+}
