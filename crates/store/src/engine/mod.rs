@@ -87,11 +87,19 @@ pub(crate) trait Home: Send + Sync {
 pub(crate) struct Place {
     pub(crate) task: String,
     pub(crate) store: String,
+    #[cfg_attr(
+        not(any(feature = "fjall", feature = "rocksdb")),
+        expect(dead_code, reason = "only engines on disk keep offsets")
+    )]
     /// The name of its changelog's partition: a stored offset belongs to it. Empty without a changelog.
     pub(crate) changelog: String,
 }
 
 /// What [`Home::open`] found.
+#[cfg_attr(
+    not(any(feature = "fjall", feature = "rocksdb")),
+    expect(dead_code, reason = "only engines on disk find anything")
+)]
 pub(crate) enum Opened {
     /// The store, ready.
     Engine(Box<dyn Engine>),

@@ -266,6 +266,34 @@ fn evicting_a_dirty_entry_flushes_all_of_them_evicted_first() {
 }
 
 #[test]
+fn both_orders_survive_many_uses() {
+    let mut bench = Bench::cached(10 * ENTRY, Forward::New);
+    let (mut used, mut written) = (Vec::new(), Vec::new());
+    let to_back = |order: &mut Vec<String>, key: &String| {
+        order.retain(|other| other != key);
+        order.push(key.clone());
+    };
+    let mut random = 1_u32;
+    for round in 0..2000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let key = if round < 10 { round } else { random >> 24 & 7 }.to_string();
+        to_back(&mut used, &key);
+        if round < 10 || random >> 20 & 3 == 0 {
+            bench.put(&key, Some("1"), 1);
+            to_back(&mut written, &key);
+        } else {
+            assert!(bench.get(&key).is_some());
+        }
+    }
+    bench.put("x", Some("1"), 1);
+    written.push("x".to_owned());
+    let eldest = used.remove(0);
+    written.retain(|key| *key != eldest);
+    let flushed: Vec<String> = bench.evicted().into_iter().map(|change| change.0).collect();
+    assert_eq!((&flushed[0], &flushed[1..]), (&eldest, &written[..]));
+}
+
+#[test]
 fn a_missed_read_fills_the_cache_and_may_evict() {
     let mut bench = Bench::cached(2 * ENTRY, Forward::New);
     for key in ["a", "b", "c"] {
