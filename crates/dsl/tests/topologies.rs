@@ -220,6 +220,23 @@ fn tables() {
     });
 }
 
+#[test]
+fn tables_grouped_by_other_keys() {
+    let grouped = |b: &Builder| table(b).group_by(|key: &String, value: String| (key.clone(), value));
+    check("table_groupby_count", |b| {
+        grouped(b).count();
+    });
+    check("table_groupby_reduce_store", |b| {
+        grouped(b).reduce(|a, _| a, |a, _| a).materialized("r");
+    });
+    check("table_groupby_aggregate_named", |b| {
+        let folded = grouped(b)
+            .named("g")
+            .aggregate(String::new, |_, _, so_far| so_far, |_, _, so_far| so_far);
+        folded.named("n");
+    });
+}
+
 fn input(builder: &Builder) -> KStream<String, String> {
     stream(builder, "in")
 }

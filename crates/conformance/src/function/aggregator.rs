@@ -7,6 +7,9 @@ use super::{Spec, compare};
 use crate::case::{Result, malformed};
 use crate::value::{Key, Value, ValueType, length};
 
+/// What a value adds to a text.
+type Part = Arc<dyn Fn(&Key, &str) -> String + Send + Sync>;
+
 type Fold = Arc<dyn Fn(&Key, Option<Value>, Value) -> Option<Value> + Send + Sync>;
 
 /// An aggregate's type, its beginning, and how a value is added.
@@ -51,7 +54,7 @@ fn number(amount: impl Fn(Option<Value>) -> i64 + Send + Sync + 'static) -> Aggr
 
 fn text(limit: Option<usize>, part: impl Fn(&Key, &str) -> String + Send + Sync + 'static) -> Aggregator {
     let part = Arc::new(part);
-    let append = |sign: char, part: Arc<dyn Fn(&Key, &str) -> String + Send + Sync>| -> Fold {
+    let append = |sign: char, part: Part| -> Fold {
         Arc::new(move |key, value, so_far| {
             let so_far = so_far.some().map(|so_far| so_far.render()).unwrap_or_default();
             let text = format!("{so_far}{sign}{}", part(key, &crate::value::render(value.as_ref())));

@@ -36,6 +36,24 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
     /// Combines the values of each key. `add` gets the combined value so far and one more, `subtract` the combined value
     /// and one that is no longer there: of a changed row first the old value is subtracted, then the new one added. They
     /// return the new value; `None` deletes it.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::TopologyTestDriver;
+    /// let builder = StreamsBuilder::new();
+    /// let amounts = builder.table::<String, i64>("amounts");
+    /// let all = amounts.group_by(|_, amount: i64| ("all".to_owned(), amount));
+    /// all.reduce(|sum: i64, amount| sum + amount, |sum, amount| sum - amount).to_stream().to("sum");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let amounts = driver.input::<String, i64>("amounts");
+    /// let sum = driver.output::<String, i64>("sum");
+    /// for (key, amount) in [("a", 10), ("b", 5), ("a", 1)] {
+    ///     driver.pipe(&amounts, (key, amount))?;
+    /// }
+    /// assert_eq!(driver.read_key_values(&sum)?, [("all".into(), 10), ("all".into(), 15), ("all".into(), 6)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reduce<N, R, M>(
         &self,
         add: impl Fn(V, V) -> R + Send + Sync + 'static,
@@ -57,6 +75,28 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
 
     /// Folds the values of each key: `init` makes the aggregate of a new key, `add` gets key, value and the aggregate so
     /// far, `subtract` the same for a value that is no longer there. They return the new aggregate; `None` deletes it.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::TopologyTestDriver;
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.table::<String, String>("words");
+    /// let by_initial = words.group_by(|_, word: String| (word.chars().next().map(String::from), word));
+    /// let letters = by_initial.aggregate(
+    ///     || 0,
+    ///     |_, word, letters: i64| letters + word.len() as i64,
+    ///     |_, word, letters| letters - word.len() as i64,
+    /// );
+    /// letters.to_stream().to("letters");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let words = driver.input::<String, String>("words");
+    /// let letters = driver.output::<String, i64>("letters");
+    /// driver.pipe(&words, ("1", "apple"))?;
+    /// driver.pipe(&words, ("2", "ant"))?;
+    /// assert_eq!(driver.read_key_values(&letters)?, [("a".into(), 5), ("a".into(), 8)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn aggregate<A, N, R, M>(
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,

@@ -15,7 +15,7 @@ const BOTH: u8 = 2;
 impl<V: Data> Serde<Change<V>> for ChangeSerde<V> {
     fn serialize(&self, topic: &str, change: &Change<V>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         match (&change.new, &change.old) {
-            (None, None) => return Err(SerdeError::new("a change from nothing to nothing")),
+            (None, None) => Err(SerdeError::new("a change from nothing to nothing")),
             (Some(value), None) => self.tagged(topic, value, NEW, out),
             (None, Some(value)) => self.tagged(topic, value, OLD, out),
             (Some(new), Some(old)) => {

@@ -18,6 +18,23 @@ use crate::step::{Factory, step};
 impl<K: Data, V: Data> KTable<K, V> {
     /// Groups the rows by other keys, with other values. Rows for which the closure gives no key or no value are left out.
     /// The rows go through a repartition topic.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::TopologyTestDriver;
+    /// let builder = StreamsBuilder::new();
+    /// let users = builder.table::<String, String>("city-of-user");
+    /// let users_by_city = users.group_by(|user: &String, city: String| (city, user.clone()));
+    /// users_by_city.count().to_stream().to("users-in-city");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let cities = driver.input::<String, String>("city-of-user");
+    /// let counts = driver.output::<String, i64>("users-in-city");
+    /// driver.pipe(&cities, ("ann", "Oslo"))?;
+    /// driver.pipe(&cities, ("ann", "Rome"))?;
+    /// assert_eq!(driver.read_key_values(&counts)?, [("Oslo".into(), 1), ("Oslo".into(), 0), ("Rome".into(), 1)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_by<K2, V2, R, M>(
         &self,
         select: impl Fn(&K, V) -> R + Send + Sync + 'static,

@@ -70,3 +70,40 @@ fn mapped_values() {
         mapped.materialized("mv").to_stream().to("out");
     });
 }
+
+#[test]
+fn rows_grouped_by_other_keys() {
+    check("table-groupby-count", |b| {
+        let grouped = table(b)
+            .materialized("st")
+            .group_by(|_, value: String| (value.clone(), value));
+        grouped.count().materialized("c").to_stream().to("out");
+    });
+    check("table-groupby-null", |b| {
+        let grouped = table(b).materialized("st").group_by(|_, value: String| {
+            let key = (value != "nk").then(|| "g".to_owned());
+            (key, (value != "nv").then_some(value))
+        });
+        grouped.count().materialized("c").to_stream().to("out");
+    });
+    check("table-groupby-reduce", |b| {
+        let grouped = b
+            .table::<String, i32>("in")
+            .materialized("st")
+            .group_by(|_, value: i32| ("all".to_owned(), value));
+        let sums = grouped.reduce(|sum: i32, value| sum + value, |sum, value| sum - value);
+        sums.materialized("r").to_stream().to("out");
+    });
+    check("table-groupby-aggregate-order", |b| {
+        let grouped = table(b).materialized("st").group_by(|_, value: String| {
+            let (group, value) = value.split_once(':').unwrap_or_default();
+            (group.to_owned(), value.to_owned())
+        });
+        let trace = grouped.aggregate(
+            String::new,
+            |_, value, so_far: String| so_far + "+" + &value,
+            |_, value, so_far| so_far + "-" + &value,
+        );
+        trace.materialized("ag").to_stream().to("out");
+    });
+}
