@@ -1,6 +1,6 @@
 //! Fetch sessions (KIP-227): the broker remembers what a consumer fetches, and the two tell each other only changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use kafka_protocol::ResponseError;
@@ -148,31 +148,21 @@ impl Sessions {
         })
     }
 
-    /// Notes what the client is told of a partition; tells whether that is news.
-    pub(crate) fn tell(&mut self, session_id: i32, wanted: &Wanted, told: Told) -> bool {
-        let Some(session) = self.by_id.get_mut(&session_id) else {
-            return true;
-        };
-        let known = session
-            .partitions
-            .iter_mut()
-            .find(|(known, _)| known.is(&wanted.topic, wanted.partition));
+    /// Notes what the client is told of its partition number `place`; tells whether that is news.
+    pub(crate) fn tell(&mut self, session_id: i32, place: usize, told: Told) -> bool {
+        let session = self.by_id.get_mut(&session_id);
+        let known = session.and_then(|session| session.partitions.get_mut(place));
         known.is_none_or(|(_, before)| before.replace(told) != Some(told) || told.error != 0)
     }
 
-    /// Puts a partition that has had its turn behind the others, so that a busy one starves nobody.
-    pub(crate) fn serve_last(&mut self, session_id: i32, wanted: &Wanted) {
+    /// Puts partitions that have had their turn behind the others, so that busy ones starve nobody.
+    pub(crate) fn serve_last(&mut self, session_id: i32, served: &HashSet<usize>) {
         let Some(session) = self.by_id.get_mut(&session_id) else {
             return;
         };
-        let place = session
-            .partitions
-            .iter()
-            .position(|(known, _)| known.is(&wanted.topic, wanted.partition));
-        if let Some(place) = place {
-            let served = session.partitions.remove(place);
-            session.partitions.push(served);
-        }
+        let partitions = std::mem::take(&mut session.partitions).into_iter().enumerate();
+        let (last, first): (Vec<_>, Vec<_>) = partitions.partition(|(place, _)| served.contains(place));
+        session.partitions = first.into_iter().chain(last).map(|(_, known)| known).collect();
     }
 }
 
@@ -236,8 +226,8 @@ mod tests {
             start: 0,
             end: 5,
         };
-        assert!(sessions.tell(id, &wanted(0), told));
-        assert!(!sessions.tell(id, &wanted(0), told));
-        assert!(sessions.tell(id, &wanted(0), Told { end: 6, ..told }));
+        assert!(sessions.tell(id, 0, told));
+        assert!(!sessions.tell(id, 0, told));
+        assert!(sessions.tell(id, 0, Told { end: 6, ..told }));
     }
 }

@@ -1,5 +1,6 @@
 //! Gives batches to consumers, who may wait for them.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -119,7 +120,8 @@ fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnsw
         whole_batch: true,
     };
     let mut answers = Vec::new();
-    for wanted in &opened.wanted {
+    let mut served = HashSet::new();
+    for (place, wanted) in opened.wanted.iter().enumerate() {
         let answer = read_one(&topics, wanted, left);
         let bytes: usize = answer.slices.iter().map(Bytes::len).sum();
         left.bytes = left.bytes.saturating_sub(bytes);
@@ -129,14 +131,15 @@ fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnsw
             start: answer.start,
             end: answer.end,
         };
-        let is_news = sessions.tell(opened.session_id, wanted, told);
+        let is_news = sessions.tell(opened.session_id, place, told);
         if bytes > 0 {
-            sessions.serve_last(opened.session_id, wanted);
+            served.insert(place);
         }
         if bytes > 0 || is_news || !opened.incremental {
             answers.push(answer);
         }
     }
+    sessions.serve_last(opened.session_id, &served);
     answers
 }
 

@@ -58,6 +58,7 @@ impl Answer {
     pub(super) fn write(self, version: i16, head: BytesMut) -> Rope {
         let mut writer = Writer {
             version,
+            read_committed: self.read_committed,
             bytes: head,
             rope: Rope::default(),
         };
@@ -72,7 +73,7 @@ impl Answer {
             writer.topic(&topic);
             writer.count(partitions.len());
             for partition in partitions {
-                writer.partition(partition, self.read_committed);
+                writer.partition(partition);
             }
             writer.no_tags();
         }
@@ -96,6 +97,7 @@ fn group(partitions: Vec<PartitionAnswer>) -> Vec<(TopicKey, Vec<PartitionAnswer
 
 struct Writer {
     version: i16,
+    read_committed: bool,
     bytes: BytesMut,
     rope: Rope,
 }
@@ -117,7 +119,7 @@ impl Writer {
         }
     }
 
-    fn partition(&mut self, partition: PartitionAnswer, read_committed: bool) {
+    fn partition(&mut self, partition: PartitionAnswer) {
         self.bytes.put_i32(partition.partition);
         self.bytes.put_i16(partition.error);
         self.bytes.put_i64(partition.end); // high watermark
@@ -126,7 +128,7 @@ impl Writer {
             self.bytes.put_i64(partition.start);
         }
         // Aborted transactions: none for whom they matter, null for the others.
-        match (self.is_flexible(), read_committed) {
+        match (self.is_flexible(), self.read_committed) {
             (true, committed) => self.bytes.put_u8(u8::from(committed)),
             (false, true) => self.bytes.put_i32(0),
             (false, false) => self.bytes.put_i32(-1),

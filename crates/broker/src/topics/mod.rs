@@ -130,6 +130,24 @@ impl Topics {
             .map_err(|source| Error::data(directory.unwrap_or_default(), source))
     }
 
+    /// The log of a partition that is new, so that nothing of a former topic of this name may be left: a broker that
+    /// was killed while it deleted a topic leaves its directories.
+    fn new_log(
+        &self,
+        topic: &str,
+        partition: usize,
+        settings: &Rc<Settings>,
+        now_ms: i64,
+    ) -> Result<RefCell<PartitionLog>> {
+        if let Some(logs) = &self.ground.logs {
+            let leftover = logs.join(format!("{topic}-{partition}"));
+            if leftover.exists() {
+                fs::remove_dir_all(&leftover).map_err(|source| Error::data(leftover, source))?;
+            }
+        }
+        self.log(topic, partition, settings, now_ms)
+    }
+
     fn insert(&mut self, topic: Topic) {
         self.names.insert(topic.id, topic.name.clone());
         self.by_name.insert(topic.name.clone(), topic);
@@ -177,7 +195,7 @@ impl Topics {
     pub(crate) fn create(&mut self, new: NewTopic, now_ms: i64) -> Result<&Topic, Refusal> {
         let settings = Rc::new(self.check(&new)?);
         let count = usize::try_from(new.partitions).unwrap_or(0);
-        let logs = (0..count).map(|partition| self.log(&new.name, partition, &settings, now_ms));
+        let logs = (0..count).map(|partition| self.new_log(&new.name, partition, &settings, now_ms));
         let topic = Topic {
             partitions: logs.collect::<Result<_>>().map_err(Refusal::storage)?,
             name: new.name.clone(),
@@ -214,7 +232,8 @@ impl Topics {
         self.check_growth(name, count)?;
         let count = usize::try_from(count).unwrap_or(0);
         let topic = self.by_name.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let new = (topic.partitions.len()..count).map(|partition| self.log(name, partition, &topic.settings, now_ms));
+        let new =
+            (topic.partitions.len()..count).map(|partition| self.new_log(name, partition, &topic.settings, now_ms));
         let new = new.collect::<Result<Vec<_>>>().map_err(Refusal::storage)?;
         if let Some(topic) = self.by_name.get_mut(name) {
             topic.partitions.extend(new);

@@ -1,5 +1,6 @@
 //! What is in the data directory survives the broker.
 
+use std::fs;
 use std::path::Path;
 
 use kstreams_broker::{Broker, BrokerConfig, Error};
@@ -90,6 +91,21 @@ fn a_member_need_not_join_a_restarted_broker_again() {
         0
     );
     assert_eq!(committed(&mut client).0, 7);
+}
+
+#[test]
+fn a_new_topic_has_nothing_of_a_former_one() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Broker::start(config(data.path())).unwrap();
+    broker.create_topic("t", 1, &[]).unwrap();
+    Client::connect_to(broker.addr()).produce("t", &["a"]);
+    drop(broker);
+    // As if the broker had been killed while it deleted the topic.
+    fs::write(data.path().join("catalogue"), "").unwrap();
+    let broker = Broker::start(config(data.path())).unwrap();
+    assert!(!broker.has_topic("t").unwrap());
+    broker.create_topic("t", 1, &[]).unwrap();
+    assert_eq!(Client::connect_to(broker.addr()).produce("t", &["b"]).base_offset, 0);
 }
 
 #[test]
