@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::option::Consumed;
 use crate::plan::{Draft, Effect, Kind, Lowering, Plan, Source};
 use crate::stream::{KStream, StreamPlan, stream_of};
-use crate::table::{KTable, table_source};
+use crate::table::{GlobalTable, KTable, table_source};
 
 /// Builds a topology out of streams and tables.
 ///
@@ -146,6 +146,14 @@ impl StreamsBuilder {
     pub fn table<K: Data, V: Data>(&self, topic: impl Into<Consumed<Option<K>, Option<V>>>) -> KTable<K, V> {
         let consumed = topic.into();
         KTable::record(&self.plan, move |draft, table| table_source(draft, table, consumed))
+    }
+
+    /// A table of a topic that every instance of the application has as a whole: streams look rows of any key up in it.
+    pub fn global_table<K: Data, V: Data>(
+        &self,
+        topic: impl Into<Consumed<Option<K>, Option<V>>>,
+    ) -> GlobalTable<K, V> {
+        GlobalTable::new(&self.plan, topic.into())
     }
 
     /// Adds a store for processors. They name it by the handle, see [`KStream::process`].

@@ -33,6 +33,12 @@ pub enum Error {
         /// The type.
         of: &'static str,
     },
+    /// The store of a global table was given options, but no name. Kafka Streams refuses that, too.
+    #[error("global table {node} has options for its store, which then needs a name: `Materialized::named(..)`")]
+    UnnamedGlobalStore {
+        /// The node.
+        node: String,
+    },
     /// Streams or tables of two builders met in one operator.
     #[error("{node} mixes streams or tables of two builders")]
     OtherBuilder {

@@ -3,7 +3,7 @@
 //! Every operator takes both kinds of closure through one method. The second type parameter of these traits only tells
 //! the compiler which kind it met; it is inferred and never written.
 
-use kstreams_topology::{BoxError, Nullable};
+use kstreams_topology::{BoxError, Data, Nullable};
 
 /// The closure returns the value itself.
 #[derive(Debug)]
@@ -50,6 +50,24 @@ impl<K: Nullable, V: Nullable> PairOutcome<K, V, Plain> for (K, V) {
 impl<K, V, E: Into<BoxError>> PairOutcome<K, V, Fallible> for Result<(K, V), E> {
     fn outcome(self) -> Result<(K, V), BoxError> {
         self.map_err(Into::into)
+    }
+}
+
+/// The key of a row that a closure chooses: the key, an `Option` of it, or a `Result` of one of these.
+pub trait Chosen<K, M> {
+    /// The key, if there is one, or the user's error.
+    fn chosen(self) -> Result<Option<K>, BoxError>;
+}
+
+impl<K: Data, N: Nullable<Inner = K>> Chosen<K, Plain> for N {
+    fn chosen(self) -> Result<Option<K>, BoxError> {
+        Ok(self.into_option())
+    }
+}
+
+impl<K, M, C: Chosen<K, M>, E: Into<BoxError>> Chosen<K, Fallible<M>> for Result<C, E> {
+    fn chosen(self) -> Result<Option<K>, BoxError> {
+        self.map_err(Into::into)?.chosen()
     }
 }
 

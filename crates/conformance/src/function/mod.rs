@@ -6,6 +6,7 @@ use crate::case::{CaseError, Result};
 use crate::value::{Key, Value, ValueType};
 
 mod aggregator;
+mod joiner;
 mod key;
 mod list;
 mod predicate;
@@ -13,6 +14,7 @@ mod reducer;
 mod value;
 
 pub(crate) use aggregator::{Aggregator, aggregator};
+pub(crate) use joiner::joiner;
 pub(crate) use key::key;
 pub(crate) use list::list;
 pub(crate) use predicate::predicate;
@@ -23,6 +25,7 @@ pub(crate) type KeyFn = Arc<dyn Fn(Option<&Key>, Option<&Value>) -> Option<Strin
 pub(crate) type ValueFn = Arc<dyn Fn(Option<&Key>, Option<&Value>) -> Option<Value> + Send + Sync>;
 pub(crate) type ListFn = Arc<dyn Fn(Option<&Value>) -> Vec<Option<Value>> + Send + Sync>;
 pub(crate) type Predicate = Arc<dyn Fn(Option<&Key>, Option<&Value>) -> bool + Send + Sync>;
+pub(crate) type Joiner = Arc<dyn Fn(Option<&Key>, Option<&Value>, Option<&Value>) -> Option<Value> + Send + Sync>;
 pub(crate) type Reducer = Arc<dyn Fn(Value, Value) -> Option<Value> + Send + Sync>;
 
 /// A function with the type of its results.

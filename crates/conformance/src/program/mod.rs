@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kstreams_dsl::{BuildOptions, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder};
+use kstreams_dsl::{
+    BuildOptions, GlobalTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
+};
 use kstreams_topology::Topology;
 
 use crate::case::{CaseError, Node, Result, malformed};
@@ -11,6 +13,7 @@ use crate::notes::Notes;
 use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde, ValueType};
 
 mod grouped;
+mod join;
 mod plain;
 mod source;
 mod stream;
@@ -50,6 +53,7 @@ enum Handle {
     Table(Table),
     Grouped(Grouped),
     GroupedTable(GroupedTable),
+    Global(Global),
     Nothing,
 }
 
@@ -64,6 +68,12 @@ struct Stream {
 struct Table {
     table: KTable<Key, Value>,
     key: KeyType,
+    value: ValueType,
+}
+
+#[derive(Clone)]
+struct Global {
+    table: GlobalTable<Key, Value>,
     value: ValueType,
 }
 
@@ -85,8 +95,10 @@ impl Program {
         let handle = match node.op.as_str() {
             "stream" => self.stream(node)?,
             "table" => self.table(node)?,
-            "global_table" | "stream_stream_join" | "stream_table_join" | "stream_global_join" | "table_table_join"
-            | "fk_join" | "cogroup" | "windowed_by" | "suppress" => {
+            "global_table" => self.global_table(node)?,
+            "stream_global_join" => self.stream_global_join(node)?,
+            "stream_stream_join" | "stream_table_join" | "table_table_join" | "fk_join" | "cogroup" | "windowed_by"
+            | "suppress" => {
                 return Err(CaseError::Unsupported(node.op.clone()));
             }
             "merge" => self.merge(node)?,
@@ -96,7 +108,9 @@ impl Program {
                 Handle::Table(table) => table.on_table(node)?,
                 Handle::Grouped(grouped) => grouped.on_grouped(node)?,
                 Handle::GroupedTable(grouped) => grouped.on_grouped_table(node)?,
-                Handle::Nothing => return malformed(format!("op {} cannot follow {:?}", node.op, node.from())),
+                Handle::Global(_) | Handle::Nothing => {
+                    return malformed(format!("op {} cannot follow {:?}", node.op, node.from()));
+                }
             },
         };
         self.put(&node.id, handle)

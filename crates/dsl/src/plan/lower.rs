@@ -20,6 +20,8 @@ use crate::step::Factory;
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) parents: Vec<String>,
+    /// Whether a join further down wants records without a key.
+    pub(crate) wants_null_keys: bool,
 }
 
 impl Site {
@@ -28,6 +30,7 @@ impl Site {
         Self {
             name: name.to_owned(),
             parents: self.parents.clone(),
+            wants_null_keys: self.wants_null_keys,
         }
     }
 
@@ -36,6 +39,7 @@ impl Site {
         Self {
             name: name.to_owned(),
             parents: vec![parent.to_owned()],
+            wants_null_keys: false,
         }
     }
 }
@@ -58,6 +62,7 @@ impl Lowering {
     pub(crate) fn write(mut self, mut draft: Draft) -> Result<Topology> {
         let mut waiting = BinaryHeap::from([Reverse((0, Draft::ROOT))]);
         let mut written = vec![false; draft.nodes.len()];
+        let wants_null_keys = draft.above_null_key_joins();
         let is_written = |written: &[bool], id: NodeId| written.get(id.0).copied().unwrap_or(false);
         while let Some(Reverse((_, id))) = waiting.pop() {
             let parents = draft.at(id).parents.clone();
@@ -65,6 +70,7 @@ impl Lowering {
                 let site = Site {
                     name: draft.at(id).name.clone(),
                     parents: parents.iter().map(|parent| draft.at(*parent).name.clone()).collect(),
+                    wants_null_keys: wants_null_keys.get(id.0).copied().unwrap_or(false),
                 };
                 if let Some(write) = draft.at_mut(id).write.take() {
                     write(&mut self, &site)?;
@@ -109,6 +115,11 @@ impl Lowering {
     /// Lets a store be restored from the topic that it is made of.
     pub(crate) fn reuse_topic(&mut self, store: &str, topic: &str) -> Result<()> {
         Ok(self.topology.use_source_topic_as_changelog(store, topic)?)
+    }
+
+    /// Makes a store global, see [`Topology::make_global`].
+    pub(crate) fn make_global(&mut self, store: &str) -> Result<()> {
+        Ok(self.topology.make_global(store)?)
     }
 
     /// Writes a source.

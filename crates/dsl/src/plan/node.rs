@@ -86,6 +86,8 @@ pub(crate) struct LogicalNode {
     pub(crate) priority: usize,
     pub(crate) effect: Effect,
     pub(crate) kind: Kind,
+    /// Whether it joins records without a key, too: then repartition topics above must not leave them out.
+    pub(crate) joins_null_keys: bool,
     pub(crate) write: Option<WriteNode>,
 }
 
@@ -108,6 +110,7 @@ impl Draft {
             priority: 0,
             effect: Effect::None,
             kind: Kind::Root,
+            joins_null_keys: false,
             write: None,
         };
         Self {
@@ -131,6 +134,7 @@ impl Draft {
             priority: 0,
             effect,
             kind,
+            joins_null_keys: false,
             write: Some(Box::new(write)),
         });
         NodeId(self.nodes.len() - 1)
@@ -161,6 +165,20 @@ impl Draft {
     pub(crate) fn unlink(&mut self, parent: NodeId, child: NodeId) {
         self.at_mut(parent).children.retain(|node| *node != child);
         self.at_mut(child).parents.retain(|node| *node != parent);
+    }
+
+    /// Which nodes have one below them that joins records without a key.
+    pub(crate) fn above_null_key_joins(&self) -> Vec<bool> {
+        let mut wanted = vec![false; self.nodes.len()];
+        let joins = self.nodes.iter().filter(|node| node.joins_null_keys);
+        let mut waiting: Vec<NodeId> = joins.flat_map(|node| node.parents.clone()).collect();
+        while let Some(id) = waiting.pop() {
+            if let Some(known @ false) = wanted.get_mut(id.0) {
+                *known = true;
+                waiting.extend(&self.at(id).parents);
+            }
+        }
+        wanted
     }
 
     pub(crate) fn at(&self, id: NodeId) -> &LogicalNode {

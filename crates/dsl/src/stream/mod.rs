@@ -14,6 +14,7 @@ use crate::step::Factory;
 mod branch;
 mod filter;
 mod group;
+mod join;
 mod map;
 mod merge;
 mod output;

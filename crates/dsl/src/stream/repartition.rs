@@ -75,7 +75,12 @@ impl<K: Nullable, V: Nullable> RepartitionTopic<K, V> {
             let (key, value) = (self.key.clone(), self.value.clone());
             let (partitions, partitioner) = (self.partitions, self.partitioner.clone());
             Box::new(move |lowering, site| {
-                lowering.processor(&site.renamed(&names.filter), keyed_only::<K, V>(), &[])?;
+                let filter = if site.wants_null_keys {
+                    step(|cx, record: Record<K, V>| cx.forward(record))
+                } else {
+                    keyed_only::<K, V>()
+                };
+                lowering.processor(&site.renamed(&names.filter), filter, &[])?;
                 lowering.internal_topic(&names.topic, partitions);
                 let below_filter = Site::below(&names.sink, &names.filter);
                 lowering.internal_sink(&below_filter, &names.topic, (key.clone(), value.clone()), partitioner)?;

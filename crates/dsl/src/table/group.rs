@@ -12,7 +12,7 @@ use super::{Demand, KTable, TableNode};
 use crate::error::Result;
 use crate::option::{Produced, Serdes};
 use crate::outcome::PairOutcome;
-use crate::plan::{Draft, Effect, Kind, Late, NodeId, Plan, Planned, Site, valid};
+use crate::plan::{Draft, Effect, Kind, Late, NodeId, Plan, Planned, valid};
 use crate::step::{Factory, step};
 
 impl<K: Data, V: Data> KTable<K, V> {
@@ -205,11 +205,7 @@ impl<K: Data, V: Data> GroupedTableNode<K, V> {
                 let serde = Arc::new(ChangeSerde(value));
                 lowering.internal_topic(&topic, None);
                 let produced = Produced::<K, Change<V>>::topic(&topic);
-                let site = Site {
-                    name: sink,
-                    parents: site.parents.clone(),
-                };
-                lowering.sink(&site, produced, (key.clone(), serde.clone()))?;
+                lowering.sink(&site.renamed(&sink), produced, (key.clone(), serde.clone()))?;
                 lowering.internal_source::<K, Change<V>>(&source, &topic, (key, serde))
             })
         });

@@ -13,14 +13,17 @@ use crate::plan::{Draft, Late, NodeId, Plan, Planned};
 mod change;
 mod convert;
 mod filter;
+mod global;
 mod group;
 mod map;
 mod mapped;
 mod source;
 mod store;
 
+pub use global::GlobalTable;
 pub use group::KGroupedTable;
 
+pub(crate) use global::Lookup;
 pub(crate) use group::{Around, GroupedTableNode};
 pub(crate) use source::table_source;
 pub(crate) use store::TableStore;

@@ -108,13 +108,17 @@ pub(crate) fn lower_source_table<K: Data, V: Data>(
         return lowering.processor(site, factory, &[]);
     }
     let store = TableStore::lower(lowering, site, &options, store_name.clone(), table.sends_old.get())?;
-    let factory: Factory = Arc::new(move || {
+    lowering.processor(site, stored_source(take, store), &[store_name])
+}
+
+/// Makes the node of a table with a store.
+pub(super) fn stored_source<K: Data, V: Data>(take: TakeRow<K, V>, store: TableStore<K, V>) -> Factory {
+    Arc::new(move || {
         Box::new(SourceNode {
             take,
             store: Some(store.clone()),
         })
-    });
-    lowering.processor(site, factory, &[store_name])
+    })
 }
 
 struct SourceNode<K: Data, V: Data> {

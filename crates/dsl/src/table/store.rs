@@ -64,6 +64,10 @@ impl<K: Data, V: Data> TableStore<K, V> {
         self.cached = state.is_cached();
     }
 
+    pub(crate) fn handle(&self) -> StoreHandle<TimestampedKeyValueStore<K, V>> {
+        self.handle
+    }
+
     pub(crate) fn sends_old(&self) -> bool {
         self.sends_old
     }
