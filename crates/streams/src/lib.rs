@@ -36,13 +36,15 @@
 //!   `kstreams-broker` runs a broker inside the program.
 
 pub use kstreams_dsl::{
-    BuildOptions, Consumed, KGroupedStream, KStream, KTable, Materialized, Optimization, Produced, Repartitioned, Sink,
-    Split, StreamsBuilder,
+    BuildOptions, Consumed, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization, Produced,
+    Repartitioned, Sink, Split, StreamsBuilder,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig,
 };
-pub use kstreams_store::EngineKind;
+pub use kstreams_store::{EngineKind, RecordContext};
+pub use kstreams_topology::blueprint::ResetPolicy;
+pub use kstreams_topology::graph::{Clock, Partitions, TimerId};
 pub use kstreams_topology::{
     BoxError, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology, processor,
     serde, stores,
@@ -55,7 +57,7 @@ pub use kstreams_runtime::config::keys;
 /// What a program needs, in one line.
 pub mod prelude {
     pub use kstreams_dsl::{
-        Consumed, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned, StreamsBuilder,
+        Consumed, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, StreamsBuilder,
     };
     pub use kstreams_runtime::{KafkaStreams, State, StreamsConfig};
     pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology};
