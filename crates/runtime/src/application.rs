@@ -104,7 +104,7 @@ impl KafkaStreams {
         connection.client_id.clone_from(&built.client_id);
         let client = Client::start(connection).map_err(|source| Error::Client {
             action: "start the Kafka client".to_owned(),
-            source,
+            source: source.into(),
         })?;
         let chores = Chores::start(&built.client_id, &built.settings, client.clone(), built.storage.clone())?;
         info!(application = %built.settings.application_id, client = %built.client_id, "starting");
@@ -195,12 +195,12 @@ impl KafkaStreams {
         };
         let tasks = storage.tasks().map_err(|source| Error::Store {
             action: "list local state".to_owned(),
-            source,
+            source: source.into(),
         })?;
         for task in tasks {
             storage.delete(&task).map_err(|source| Error::Store {
                 action: format!("delete the state of task {task}"),
-                source,
+                source: source.into(),
             })?;
         }
         Ok(())
@@ -244,7 +244,7 @@ fn open(settings: &Settings, topology: &Topology, process_id: &str) -> Result<St
     };
     Storage::open(config).map_err(|source| Error::Store {
         action: format!("open the state directory {}", directory.display()),
-        source,
+        source: source.into(),
     })
 }
 

@@ -39,7 +39,7 @@ pub enum Error {
         action: String,
         /// Why.
         #[source]
-        source: kstreams_store::Error,
+        source: Box<kstreams_store::Error>,
     },
     /// A broker could not be asked, or refused.
     #[error("could not {action}")]
@@ -48,7 +48,7 @@ pub enum Error {
         action: String,
         /// Why.
         #[source]
-        source: kstreams_client::Error,
+        source: Box<kstreams_client::Error>,
     },
     /// A task failed for good.
     #[error("task {task} failed")]
@@ -57,7 +57,7 @@ pub enum Error {
         task: TaskId,
         /// Why.
         #[source]
-        source: kstreams_task::Error,
+        source: Box<kstreams_task::Error>,
     },
     /// Source topics do not exist.
     #[error("source topics are missing: {}", topics.join(", "))]
@@ -140,7 +140,7 @@ impl Error {
         match self {
             Self::Client { source, .. } => of_client(source),
             // A record that failed half-way is taken from the inbox: only going back to the commit brings it again.
-            Self::Task { source, .. } => match client_cause(source).map(of_client) {
+            Self::Task { source, .. } => match client_cause(&**source).map(of_client) {
                 Some(Disposition::Retry | Disposition::Revive) => Disposition::Revive,
                 Some(other) => other,
                 None => Disposition::Stop,

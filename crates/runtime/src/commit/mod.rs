@@ -42,12 +42,14 @@ pub(crate) fn commit(
     }
     let mut offsets = BTreeMap::new();
     for (id, task) in &mut tasks {
-        task.prepare_commit(output)
-            .map_err(|source| Error::Task { task: *id, source })?;
+        task.prepare_commit(output).map_err(|source| Error::Task {
+            task: *id,
+            source: source.into(),
+        })?;
     }
     output.flush().map_err(|source| Error::Client {
         action: "deliver what the tasks sent".to_owned(),
-        source,
+        source: source.into(),
     })?;
     for (_, task) in &tasks {
         for committable in task.committable() {
@@ -69,12 +71,15 @@ pub(crate) fn commit(
     if !offsets.is_empty() {
         consumer.commit(offsets, limit).map_err(|source| Error::Client {
             action: "commit input offsets".to_owned(),
-            source,
+            source: source.into(),
         })?;
     }
     for (id, task) in &mut tasks {
         task.post_commit(|changelog| output.acked_offset(changelog))
-            .map_err(|source| Error::Task { task: *id, source })?;
+            .map_err(|source| Error::Task {
+                task: *id,
+                source: source.into(),
+            })?;
     }
     Ok(done)
 }

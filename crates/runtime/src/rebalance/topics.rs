@@ -57,7 +57,7 @@ impl InternalTopics<'_> {
         }
         let described = self.admin.describe_topics(topics).map_err(|source| Error::Client {
             action: "ask for the application's topics".to_owned(),
-            source,
+            source: source.into(),
         })?;
         let mut counts = TopicPartitions::new();
         for (topic, answer) in described {
@@ -69,7 +69,7 @@ impl InternalTopics<'_> {
                 Err(source) => {
                     return Err(Error::Client {
                         action: format!("ask for topic {topic}"),
-                        source,
+                        source: source.into(),
                     });
                 }
             }
@@ -89,7 +89,7 @@ impl InternalTopics<'_> {
             .collect();
         let created = self.admin.create_topics(&new).map_err(|source| Error::Client {
             action: "create internal topics".to_owned(),
-            source,
+            source: source.into(),
         })?;
         for (topic, answer) in created {
             match answer {
@@ -97,7 +97,7 @@ impl InternalTopics<'_> {
                 Err(source) => {
                     return Err(Error::Client {
                         action: format!("create internal topic {topic}"),
-                        source,
+                        source: source.into(),
                     });
                 }
             }

@@ -173,9 +173,9 @@ impl Restorer {
             .iter()
             .map(|partition| (partition.clone(), OffsetSpec::Latest))
             .collect();
-        let failed = |source| Error::Client {
+        let failed = |source: kstreams_client::Error| Error::Client {
             action: "find the ends of the changelogs".to_owned(),
-            source,
+            source: source.into(),
         };
         let listed = self
             .instance
@@ -215,7 +215,7 @@ impl Restorer {
             }
             ConsumerEvent::Error(source) => Err(Error::Client {
                 action: "read the changelogs".to_owned(),
-                source,
+                source: source.into(),
             }),
             _ => Ok(()),
         }
@@ -231,8 +231,10 @@ impl Restorer {
         let Some(task) = owned.restoring() else { return Ok(()) };
         let mut count = 0;
         for batch in records {
-            count +=
-                apply_batch(task, partition, batch, reading.end).map_err(|source| Error::Task { task: id, source })?;
+            count += apply_batch(task, partition, batch, reading.end).map_err(|source| Error::Task {
+                task: id,
+                source: source.into(),
+            })?;
         }
         counters.restored.add(count);
         if let Some(restoring) = self.tasks.get_mut(&id) {

@@ -128,7 +128,10 @@ impl Tasks {
         };
         let task = ActiveTask::new(id, graph, &inputs, config);
         let begun = task.and_then(|mut task| task.start_restoring().map(|()| task));
-        begun.map_err(|source| Error::Task { task: id, source })
+        begun.map_err(|source| Error::Task {
+            task: id,
+            source: source.into(),
+        })
     }
 
     /// Closes a task and gives it back.
@@ -157,7 +160,10 @@ impl Tasks {
         self.instance.chores.claims.release(id);
         self.metrics.tasks_closed.add(1);
         info!(task = %id, ?close, "task closed");
-        closed.map_err(|source| Error::Task { task: id, source })
+        closed.map_err(|source| Error::Task {
+            task: id,
+            source: source.into(),
+        })
     }
 
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Owned> {

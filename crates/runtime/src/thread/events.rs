@@ -43,11 +43,11 @@ impl StreamThread {
             ConsumerEvent::Group(event) => self.on_group(event),
             ConsumerEvent::GroupFailed(source) => Err(Error::Client {
                 action: "take part in the group".to_owned(),
-                source,
+                source: source.into(),
             }),
             ConsumerEvent::Error(source) => Err(Error::Client {
                 action: "read the source topics".to_owned(),
-                source,
+                source: source.into(),
             }),
             other => {
                 debug!(?other, "event ignored");
@@ -66,7 +66,10 @@ impl StreamThread {
         };
         let admission = task
             .add_records(partition, records, next_offset)
-            .map_err(|source| Error::Task { task: id, source })?;
+            .map_err(|source| Error::Task {
+                task: id,
+                source: source.into(),
+            })?;
         if admission == Admission::Full {
             self.full.push(partition.clone());
         }
@@ -227,7 +230,7 @@ impl StreamThread {
         let deleted = self.instance.storage.delete_store(&task.to_string(), store);
         deleted.map_err(|source| Error::Store {
             action: format!("delete store {store} of task {task}, which is to be built anew"),
-            source,
+            source: source.into(),
         })
     }
 
@@ -242,7 +245,7 @@ impl StreamThread {
             .committed(&owned.inputs, limit)
             .map_err(|source| Error::Client {
                 action: format!("read the committed offsets of task {id}"),
-                source,
+                source: source.into(),
             })?;
         let starts = self.starts(id, &committed)?;
         let Some(owned) = self.tasks.get_mut(id) else {
@@ -259,7 +262,10 @@ impl StreamThread {
             .collect();
         if let Some(task) = owned.restoring() {
             task.complete_restoration(&inputs, now_ms(), &mut self.output)
-                .map_err(|source| Error::Task { task: id, source })?;
+                .map_err(|source| Error::Task {
+                    task: id,
+                    source: source.into(),
+                })?;
         }
         owned.run();
         self.consumer.assign(&starts);
@@ -316,7 +322,7 @@ impl StreamThread {
                     .and_then(|mut found| found.remove(partition).transpose())
                     .map_err(|source| Error::Client {
                         action: format!("find the offset of {partition} by time"),
-                        source,
+                        source: source.into(),
                     })?;
                 Ok(found.and_then(|found| found.offset).map_or(Start::End, Start::Offset))
             }

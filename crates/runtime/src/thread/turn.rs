@@ -37,7 +37,7 @@ impl StreamThread {
         self.pause_and_resume();
         self.output.tick(Instant::now()).map_err(|source| Error::Client {
             action: "send what the tasks sent".to_owned(),
-            source,
+            source: source.into(),
         })?;
         self.publish();
         Ok(())
@@ -71,7 +71,10 @@ impl StreamThread {
             for (id, task) in self.tasks.running() {
                 processed += task
                     .process(self.budget.records(), wall, &mut self.output)
-                    .map_err(|source| Error::Task { task: id, source })?;
+                    .map_err(|source| Error::Task {
+                        task: id,
+                        source: source.into(),
+                    })?;
             }
             total += processed;
             self.times.uncommitted |= processed > 0;
@@ -98,7 +101,10 @@ impl StreamThread {
             for clock in [Clock::StreamTime, Clock::WallClock] {
                 called += task
                     .punctuate(clock, wall, &mut self.output)
-                    .map_err(|source| Error::Task { task: id, source })?;
+                    .map_err(|source| Error::Task {
+                        task: id,
+                        source: source.into(),
+                    })?;
             }
         }
         if called > 0 {
@@ -181,7 +187,10 @@ impl StreamThread {
             let Some(task) = owned.running() else { continue };
             for partition in &inputs {
                 task.set_lag(partition, self.consumer.lag(partition))
-                    .map_err(|source| Error::Task { task: id, source })?;
+                    .map_err(|source| Error::Task {
+                        task: id,
+                        source: source.into(),
+                    })?;
             }
         }
         Ok(())
