@@ -65,6 +65,12 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
+    /// A table was to be read from several topics or a pattern.
+    #[error("table {node} is read from several topics: a table has one, for streams see `merge` and `to_table`")]
+    SeveralTopics {
+        /// The table's node.
+        node: String,
+    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

@@ -73,6 +73,13 @@ fn sources_of_the_same_topics_have_to_agree() {
 }
 
 #[test]
+fn a_table_has_one_topic() {
+    check("table users is read from several topics", |b| {
+        b.table::<String, String>(["a", "b"]).named("users");
+    });
+}
+
+#[test]
 fn streams_of_two_builders_do_not_mix() {
     let other = StreamsBuilder::new();
     let foreign = other.stream::<String, String>("a");

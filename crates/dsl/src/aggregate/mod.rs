@@ -131,7 +131,8 @@ impl<K: Data, V: Nullable, A: Data, G: Aggregator<K, V, A>> Node for AggregateNo
             cx.drop_record();
             return Ok(());
         };
-        let stored = self.store.view(cx).get(&key)?;
+        let mut view = self.store.view(cx);
+        let stored = view.get(&key)?;
         let (before, timestamp) = match stored {
             Some(stored) => (Some(stored.value), stored.timestamp.max(record.timestamp)),
             None => (None, record.timestamp),
@@ -142,16 +143,17 @@ impl<K: Data, V: Nullable, A: Data, G: Aggregator<K, V, A>> Node for AggregateNo
             Old::Unwanted
         };
         let applied = self.aggregator.apply(&key, value, before, old).map_err(Error::User)?;
-        let change = Change {
+        view.set(&key, applied.new.as_ref(), timestamp)?;
+        let value = Change {
             new: applied.new,
             old: applied.old,
             is_latest: true,
         };
-        self.store.put(
+        self.store.forward(
             cx,
             Record {
                 key,
-                value: change,
+                value,
                 timestamp,
                 headers: record.headers,
             },

@@ -10,7 +10,7 @@ use kstreams_topology::{Change, Data, Error, Record};
 use kstreams_topology::blueprint::Topics;
 
 use super::{Demand, OldValues, TableNode, TablePlan, TableStore};
-use crate::error::Result as BuildResult;
+use crate::error::{Error as BuildError, Result as BuildResult};
 use crate::option::{Consumed, Materialized, Serdes};
 use crate::plan::{Draft, Effect, Kind, Lowering, Site, TableSource};
 use crate::step::Factory;
@@ -60,8 +60,11 @@ pub(crate) fn table_source<K: Data, V: Data>(
     let given = table.materialized.take(PREFIX)?.unwrap_or_default();
     let rows = SourceTable::new(given.name.is_some());
     let topic = match &consumed.topics {
-        Topics::Names(names) => names.first().cloned().unwrap_or_default(),
-        Topics::Pattern(pattern) => pattern.clone(),
+        Topics::Names(names) if names.len() == 1 => names.concat(),
+        Topics::Names(_) | Topics::Pattern(_) => {
+            let node = table.name.take(PREFIX)?.unwrap_or_else(|| PREFIX.to_owned());
+            return Err(BuildError::SeveralTopics { node });
+        }
     };
     let store_name = draft.names.store(given.name.clone(), &format!("{topic}-"))?;
     let named = table.name.take(PREFIX)?;

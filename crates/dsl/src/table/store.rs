@@ -76,14 +76,22 @@ impl<K: Data, V: Data> TableStore<K, V> {
         cx.store(self.handle)
     }
 
-    /// Stores a change and, unless it waits in the cache, forwards it.
+    /// Stores a change and forwards it as [`forward`](Self::forward) does.
     pub(crate) fn put(&self, cx: &mut NodeContext<'_>, record: Record<K, Change<V>>) -> Result<(), Error> {
         self.view(cx)
             .set(&record.key, record.value.new.as_ref(), record.timestamp)?;
-        if self.cached {
-            return self.forward_flushed(cx);
+        self.forward(cx, record)
+    }
+
+    /// Forwards a change that was stored just now, unless it waits in the cache: then what it pushed out of there.
+    pub(crate) fn forward(&self, cx: &mut NodeContext<'_>, record: Record<K, Change<V>>) -> Result<(), Error> {
+        if !self.cached {
+            return cx.forward(record);
         }
-        cx.forward(record)
+        while let Some(row) = self.view(cx).next_flushed()? {
+            forward_row(cx, row)?;
+        }
+        Ok(())
     }
 
     /// Empties the cache for a commit.
@@ -92,14 +100,6 @@ impl<K: Data, V: Data> TableStore<K, V> {
             return Ok(());
         }
         while let Some(row) = self.view(cx).flush_next()? {
-            forward_row(cx, row)?;
-        }
-        Ok(())
-    }
-
-    /// Forwards what the last change pushed out of the cache.
-    fn forward_flushed(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        while let Some(row) = self.view(cx).next_flushed()? {
             forward_row(cx, row)?;
         }
         Ok(())
