@@ -36,8 +36,8 @@
 //!   `kstreams-broker` runs a broker inside the program.
 
 pub use kstreams_dsl::{
-    BuildOptions, Consumed, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization, Produced,
-    Repartitioned, Sink, Split, StreamsBuilder,
+    BuildOptions, Consumed, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization,
+    Produced, Repartitioned, Sink, Split, StreamsBuilder,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig,
