@@ -54,6 +54,27 @@ fn stateless_operators() {
 }
 
 #[test]
+fn global_tables() {
+    check("stream_global_table_join", |b| {
+        let visits = stream(b, "a");
+        let rows = b.global_table::<String, String>("t");
+        visits.join_global(&rows, |key, _| key.clone(), |_, value, _| value);
+    });
+    check("stream_global_table_left_join", |b| {
+        let visits = stream(b, "a");
+        let rows = b.global_table::<String, String>("t").materialized("gs");
+        visits.left_join_global(&rows, |_, value| Some(value.clone()), |_, value, _| value);
+    });
+    check("global_table_named", |b| {
+        b.global_table::<String, String>("t").named("n").materialized("gs");
+    });
+    check("global_then_table_order", |b| {
+        b.global_table::<String, String>("g");
+        input(b).to("out");
+    });
+}
+
+#[test]
 fn splits() {
     check("split_default", |b| {
         let split = input(b).split();

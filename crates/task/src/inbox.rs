@@ -77,6 +77,8 @@ pub(crate) struct Inbox {
     config: TaskConfig,
     /// How many queues hold records.
     filled: usize,
+    /// Whether some queue may have been waited for at the last look.
+    waiting: bool,
     /// The filled queues whose first record's timestamp is known.
     order: Heap<usize>,
     /// The other filled queues.
@@ -95,6 +97,7 @@ impl Inbox {
             queues: queues.collect(),
             config,
             filled: 0,
+            waiting: false,
             order: Heap::default(),
             unordered: VecDeque::new(),
         }
@@ -144,7 +147,6 @@ impl Inbox {
         queue.paused |= queue.records > limit;
         let admission = if queue.paused { Admission::Full } else { Admission::Open };
         if fills {
-            queue.idle_since = None;
             self.filled += 1;
             self.unordered.push_back(at);
         }
@@ -169,28 +171,35 @@ impl Inbox {
     /// Whether a record may be taken now, although some partitions may have none.
     #[inline]
     pub(crate) fn is_ready(&mut self, now: i64) -> bool {
-        if self.filled == self.queues.len() {
+        if self.filled == self.queues.len() && !self.waiting {
             return self.filled > 0;
         }
         self.filled > 0 && self.may_go_on(now)
     }
 
+    /// As in Java, empty partitions are waited for one after the other: the wait for the next one begins when that for the
+    /// one before is over.
     fn may_go_on(&mut self, now: i64) -> bool {
         let idle_ms_max = self.config.idle_ms_max;
         if idle_ms_max < 0 {
             return true;
         }
-        let mut ready = true;
-        for queue in self.queues.iter_mut().filter(|queue| queue.records == 0) {
-            if queue.lag == Some(0) {
-                let since = *queue.idle_since.get_or_insert(now);
-                ready &= now >= since.saturating_add(idle_ms_max);
-            } else {
+        self.waiting = self.filled < self.queues.len();
+        for queue in &mut self.queues {
+            if queue.records > 0 {
                 queue.idle_since = None;
-                ready = false;
+                continue;
+            }
+            if queue.lag != Some(0) {
+                queue.idle_since = None;
+                return false;
+            }
+            let since = *queue.idle_since.get_or_insert(now);
+            if now < since.saturating_add(idle_ms_max) {
+                return false;
             }
         }
-        ready
+        true
     }
 
     /// Puts the filled queues in order. Stops at one whose head has to be looked at first.

@@ -85,6 +85,18 @@ fn a_partition_without_anything_is_waited_for_as_long_as_configured() -> Shown {
 }
 
 #[test]
+fn empty_partitions_are_waited_for_one_after_the_other() -> Shown {
+    let (mut task, _) = running(&["a", "b", "c"], wait(10));
+    task.add_records(&partition("c"), batch(0, &[("c1", 1)]), 1)?;
+    task.set_lag(&partition("a"), Some(0))?;
+    task.set_lag(&partition("b"), Some(0))?;
+    for (now, ready) in [(100, false), (110, false), (119, false), (120, true)] {
+        assert_eq!(task.is_processable(now), ready, "at {now}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_full_partition_asks_for_a_pause_and_for_its_end() -> Shown {
     let config = TaskConfig {
         buffered_records_max: 2,
