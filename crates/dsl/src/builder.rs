@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::option::Consumed;
 use crate::plan::{Draft, Effect, Kind, Lowering, Plan, Source};
 use crate::stream::{KStream, StreamPlan, stream_of};
-use crate::table::{GlobalTable, KTable, table_source};
+use crate::table::{GlobalKTable, KTable, table_source};
 
 /// Builds a topology out of streams and tables.
 ///
@@ -152,8 +152,8 @@ impl StreamsBuilder {
     pub fn global_table<K: Data, V: Data>(
         &self,
         topic: impl Into<Consumed<Option<K>, Option<V>>>,
-    ) -> GlobalTable<K, V> {
-        GlobalTable::new(&self.plan, topic.into())
+    ) -> GlobalKTable<K, V> {
+        GlobalKTable::new(&self.plan, topic.into())
     }
 
     /// Adds a store for processors. They name it by the handle, see [`KStream::process`].

@@ -46,4 +46,4 @@ pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
 pub use option::{Consumed, Materialized, Produced, Repartitioned};
 pub use stream::{KGroupedStream, KStream, Sink, Split};
-pub use table::{GlobalTable, KGroupedTable, KTable};
+pub use table::{GlobalKTable, KGroupedTable, KTable};

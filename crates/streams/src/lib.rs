@@ -36,7 +36,7 @@
 //!   `kstreams-broker` runs a broker inside the program.
 
 pub use kstreams_dsl::{
-    BuildOptions, Consumed, GlobalTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization,
+    BuildOptions, Consumed, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization,
     Produced, Repartitioned, Sink, Split, StreamsBuilder,
 };
 pub use kstreams_runtime::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kstreams_dsl::{
-    BuildOptions, GlobalTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
+    BuildOptions, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
 };
 use kstreams_topology::Topology;
 
@@ -73,7 +73,7 @@ struct Table {
 
 #[derive(Clone)]
 struct Global {
-    table: GlobalTable<Key, Value>,
+    table: GlobalKTable<Key, Value>,
     value: ValueType,
 }
 

@@ -10,7 +10,7 @@ use crate::option::Serdes;
 use crate::outcome::{Chosen, Outcome};
 use crate::plan::{Effect, Kind};
 use crate::step::step;
-use crate::table::{GlobalTable, Lookup};
+use crate::table::{GlobalKTable, Lookup};
 
 const PREFIX: &str = "KSTREAM-LEFTJOIN-";
 
@@ -19,7 +19,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// row are left out. A record whose chosen key or whose value is null is dropped and counted.
     pub fn join_global<KG, VG, V2, S, M, R, N>(
         &self,
-        table: &GlobalTable<KG, VG>,
+        table: &GlobalKTable<KG, VG>,
         select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         join: impl Fn(&K, V::Inner, VG) -> R + Send + Sync + 'static,
     ) -> KStream<K, V2>
@@ -59,7 +59,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
     /// with none. Only a null value drops a record.
     pub fn left_join_global<KG, VG, V2, S, M, R, N>(
         &self,
-        table: &GlobalTable<KG, VG>,
+        table: &GlobalKTable<KG, VG>,
         select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         join: impl Fn(&K, V::Inner, Option<VG>) -> R + Send + Sync + 'static,
     ) -> KStream<K, V2>

@@ -36,7 +36,7 @@ use crate::plan::{Draft, Effect, Kind, Plan, Site};
 /// assert_eq!(driver.read_key_values(&output)?, [("bob".into(), "bob from Peru".into())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct GlobalTable<K: Data, V: Data> {
+pub struct GlobalKTable<K: Data, V: Data> {
     table: KTable<K, V>,
     store: Lookup<K, V>,
 }
@@ -59,7 +59,7 @@ impl<K, V> Lookup<K, V> {
     }
 }
 
-impl<K: Data, V: Data> Clone for GlobalTable<K, V> {
+impl<K: Data, V: Data> Clone for GlobalKTable<K, V> {
     fn clone(&self) -> Self {
         Self {
             table: self.table.clone(),
@@ -68,7 +68,7 @@ impl<K: Data, V: Data> Clone for GlobalTable<K, V> {
     }
 }
 
-impl<K: Data, V: Data> GlobalTable<K, V> {
+impl<K: Data, V: Data> GlobalKTable<K, V> {
     pub(crate) fn new(plan: &Plan, consumed: Consumed<Option<K>, Option<V>>) -> Self {
         let store = Lookup(Rc::new(OnceCell::new()));
         let lowered = store.clone();

@@ -20,7 +20,7 @@ mod mapped;
 mod source;
 mod store;
 
-pub use global::GlobalTable;
+pub use global::GlobalKTable;
 pub use group::KGroupedTable;
 
 pub(crate) use global::Lookup;
