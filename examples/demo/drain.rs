@@ -7,7 +7,7 @@ use kstreams::{TopicName, TopicPartition};
 use kstreams_client::group::Stability;
 use kstreams_client::{Client, Consumer, ConsumerConfig, ConsumerEvent, Start};
 
-use super::{INPUT, Outcome, Print, ends};
+use super::{Failure, INPUT, Outcome, Print, ends};
 
 /// How long to wait for records before looking whether there is anything else to do.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -21,7 +21,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(client: &Client, topic: &str, print: Print) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(super) fn new(client: &Client, topic: &str, print: Print) -> Result<Self, Failure> {
         let mut consumer = client.consumer(ConsumerConfig::default());
         let partition = TopicPartition::new(TopicName::from(topic), 0);
         consumer.assign(&[(partition.clone(), Start::Beginning)]);
@@ -70,7 +70,7 @@ impl Printer {
 
 /// Whether the application has committed everything that it could read: its input first, then what it wrote to itself.
 /// A commit comes after the output of what it covers, so nothing can be under way behind a topic that is consumed.
-pub(super) fn is_consumed(client: &Client, application: &str) -> Result<bool, Box<dyn std::error::Error>> {
+pub(super) fn is_consumed(client: &Client, application: &str) -> Result<bool, Failure> {
     let internal = client
         .admin()
         .list_topics()?

@@ -11,7 +11,28 @@ use kstreams_client::{Client, ClientConfig};
 use drain::Printer;
 
 /// How examples end.
-pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// Why an example failed. `main` prints it by `Debug`, so that is where it is told in words, with its causes.
+pub(crate) struct Failure(Box<dyn std::error::Error>);
+
+impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
 
 /// The topic that all examples read.
 pub(crate) const INPUT: &str = "streams-plaintext-input";
@@ -96,7 +117,9 @@ impl Demo {
             printer.print_next()?;
         }
         if typed.is_finished() {
-            typed.join().map_err(|_| "the thread that reads lines panicked")??;
+            typed
+                .join()
+                .map_err(|_| Failure::from("the thread that reads lines panicked"))??;
         }
         while !streams.state().is_final() && !drain::is_consumed(&client, self.application)? {
             printer.print_next()?;
@@ -169,7 +192,7 @@ fn bootstrap_server() -> Result<Option<String>, String> {
     }
 }
 
-fn connect(servers: &str) -> Result<Client, Box<dyn std::error::Error>> {
+fn connect(servers: &str) -> Result<Client, Failure> {
     let properties = [("bootstrap.servers".to_owned(), servers.to_owned())].into();
     Ok(Client::start(ClientConfig::from_properties(&properties)?)?)
 }
@@ -178,7 +201,7 @@ fn connect(servers: &str) -> Result<Client, Box<dyn std::error::Error>> {
 fn ends(
     client: &Client,
     partitions: &[kstreams::TopicPartition],
-) -> Result<std::collections::BTreeMap<kstreams::TopicPartition, i64>, Box<dyn std::error::Error>> {
+) -> Result<std::collections::BTreeMap<kstreams::TopicPartition, i64>, Failure> {
     let wanted: Vec<_> = partitions
         .iter()
         .map(|partition| (partition.clone(), OffsetSpec::Latest))
