@@ -1,4 +1,4 @@
-//! Programs of ours as child processes: built once in release, their output collected line by line.
+//! Programs of ours as child processes: built once per run, their output collected line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -139,7 +139,7 @@ pub fn example(name: &str) -> Command {
     Command::new(built("examples").join(name))
 }
 
-/// The path of something in the release folder, everything there built once per test run.
+/// The path of a program, all of them built once per test run, as the tests themselves are: nothing is compiled twice.
 fn built(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -147,7 +147,6 @@ fn built(name: &str) -> PathBuf {
             .args([
                 "build",
                 "--quiet",
-                "--release",
                 "--bins",
                 "--examples",
                 "-p",
@@ -162,7 +161,7 @@ fn built(name: &str) -> PathBuf {
             .expect("cargo runs");
         assert!(status.success(), "the programs under test do not build");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-        target.join("release")
+        target.join("debug")
     });
     folder.join(name)
 }
