@@ -59,11 +59,11 @@ fn consume(bootstrap: &str) -> String {
         "--from-beginning",
         "--timeout-ms",
         "3000",
-        "--formatter-property",
+        "--property",
         "print.key=true",
-        "--formatter-property",
+        "--property",
         "key.deserializer=org.apache.kafka.common.serialization.StringDeserializer",
-        "--formatter-property",
+        "--property",
         "value.deserializer=org.apache.kafka.common.serialization.LongDeserializer",
     ];
     java::run(CONSUMER, &arguments)
