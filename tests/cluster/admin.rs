@@ -26,7 +26,7 @@ fn topics_are_created_described_widened_and_deleted() {
         assert!(error.to_string().contains(one.as_str()), "{error}");
 
         // The broker that is asked may hear of a change a little later.
-        eventually(|| admin.describe_topics(&[two.clone()]).unwrap()[&two].is_ok());
+        eventually(|| admin.describe_topics(std::slice::from_ref(&two)).unwrap()[&two].is_ok());
         let described = admin.describe_topics(&[one.clone(), two.clone()]).unwrap();
         let partitions = &described[&one].as_ref().unwrap().partitions;
         assert_eq!(partitions.len(), 3);
