@@ -101,14 +101,14 @@ impl Demo {
     }
 
     fn run_embedded(self, topology: Topology) -> Outcome {
-        let state = tempfile::tempdir()?;
         let broker = Broker::start(BrokerConfig::default())?;
         let servers = broker.bootstrap_servers();
         eprintln!("an embedded broker listens on {servers}; type lines, end with Ctrl-D");
         let client = connect(&servers)?;
         self.create_topics(&client)?;
 
-        let config = self.config(&servers).set("state.dir", state.path().display());
+        // The broker keeps nothing either.
+        let config = self.config(&servers).set("kstreams.state.engine", "memory");
         let mut streams = KafkaStreams::new(topology, config)?;
         streams.start()?;
         let typed = lines::send(&client, INPUT);

@@ -128,7 +128,11 @@ impl<'a> WordCount<'a> {
     }
 
     fn ends(&self, partitions: &[TopicPartition]) -> BTreeMap<TopicPartition, i64> {
-        let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), OffsetSpec::Latest)).collect();
+        self.offsets(partitions, OffsetSpec::Latest)
+    }
+
+    fn offsets(&self, partitions: &[TopicPartition], which: OffsetSpec) -> BTreeMap<TopicPartition, i64> {
+        let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), which)).collect();
         let listed = self
             .world
             .client()
@@ -139,6 +143,12 @@ impl<'a> WordCount<'a> {
             .into_iter()
             .map(|(p, end)| (p, end.ok().and_then(|end| end.offset).unwrap_or(0)))
             .collect()
+    }
+
+    /// Whether consumed records of the repartition topic are deleted.
+    pub(super) fn is_purged(&self) -> bool {
+        let partitions = self.partitions_of(&format!("{}-counts-store-repartition", self.application_id()));
+        self.offsets(&partitions, OffsetSpec::Earliest) == self.ends(&partitions)
     }
 
     /// Waits until everything written has been read, counted and committed.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod application;
+mod lifecycle;
 mod member;
 mod membership;
 mod sharing;

@@ -25,6 +25,7 @@ fn words_are_counted_across_partitions() {
         runs(&streams);
         app.write(&WORDS, 50);
         app.settle();
+        eventually(|| app.is_purged());
         assert!(streams.close(None).unwrap());
         assert_eq!(streams.state(), State::NotRunning);
         assert_eq!(app.counts(), each(100));

@@ -10,6 +10,7 @@ mod events;
 mod state;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -83,6 +84,8 @@ struct StreamThread {
     budget: Budget,
     /// Partitions that were full when records came in; those still full at the end of the turn are paused.
     full: Vec<TopicPartition>,
+    /// Repartition records before these offsets are consumed and may be deleted.
+    consumed: BTreeMap<TopicPartition, i64>,
     times: Times,
 }
 
@@ -117,6 +120,7 @@ impl StreamThread {
             restorer: Restorer::new(&instance),
             budget: Budget::new(settings.group.poll_interval_max),
             full: Vec::new(),
+            consumed: BTreeMap::new(),
             times: Times {
                 polled: now,
                 committed: now,

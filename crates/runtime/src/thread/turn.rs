@@ -1,6 +1,5 @@
 //! One iteration: poll, admit, process, punctuate, commit.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use kstreams_topology::TaskId;
@@ -39,6 +38,7 @@ impl StreamThread {
             action: "send what the tasks sent".to_owned(),
             source: source.into(),
         })?;
+        self.purge_if_due();
         self.publish();
         Ok(())
     }
@@ -154,26 +154,28 @@ impl StreamThread {
         if done.tasks > 0 {
             self.metrics.commits.add(1);
             debug!(tasks = done.tasks, partitions = done.offsets.len(), "committed");
-            self.purge(&done);
+            self.note_consumed(&done);
         }
         Ok(done)
     }
 
-    /// Lets consumed repartition records be deleted.
-    fn purge(&mut self, done: &Done) {
-        if self.times.purged.elapsed() < self.instance.settings.commit.purge_interval {
-            return;
-        }
-        self.times.purged = Instant::now();
+    /// Remembers which repartition records are consumed.
+    fn note_consumed(&mut self, done: &Done) {
         let layout = &self.instance.layout;
-        let consumed: BTreeMap<_, _> = done
+        let repartition = done
             .offsets
             .iter()
-            .filter(|(partition, _)| layout.is_repartition(&partition.topic))
-            .map(|(partition, offset)| (partition.clone(), *offset))
-            .collect();
-        if !consumed.is_empty() {
-            self.instance.chores.purge(consumed);
+            .filter(|(partition, _)| layout.is_repartition(&partition.topic));
+        self.consumed
+            .extend(repartition.map(|(partition, offset)| (partition.clone(), *offset)));
+    }
+
+    /// Lets consumed repartition records be deleted, now and then.
+    fn purge_if_due(&mut self) {
+        let interval = self.instance.settings.commit.purge_interval;
+        if !self.consumed.is_empty() && self.times.purged.elapsed() >= interval {
+            self.times.purged = Instant::now();
+            self.instance.chores.purge(std::mem::take(&mut self.consumed));
         }
     }
 
