@@ -61,6 +61,26 @@ fn a_restart_counts_nothing_twice_and_restores_only_what_is_missing() {
 }
 
 #[test]
+fn a_store_ahead_of_its_changelog_is_built_anew() {
+    on_each_broker("rebuild", |world| {
+        let app = WordCount::new(world, 1);
+        let state = tempfile::tempdir().unwrap();
+        app.write(&WORDS, 10);
+        let mut first = app.start(state.path(), 1);
+        app.settle();
+        first.close(None).unwrap();
+        drop(first);
+        app.delete_changelog();
+
+        app.write(&WORDS, 3);
+        let mut second = app.start(state.path(), 1);
+        app.settle();
+        second.close(None).unwrap();
+        assert_eq!(app.counts(), each(3));
+    });
+}
+
+#[test]
 fn instances_share_the_work_and_take_over() {
     on_each_broker("share", |world| {
         let app = WordCount::new(world, 4);
