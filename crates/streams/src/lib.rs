@@ -62,3 +62,8 @@ pub mod prelude {
     pub use kstreams_runtime::{KafkaStreams, State, StreamsConfig};
     pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology};
 }
+
+/// The program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
