@@ -12,13 +12,14 @@ use kstreams_client::{ProducerConfig, ProducerRecord};
 use super::application::metric;
 use super::{PATIENCE, World, eventually, on_each_broker};
 
-/// An application that fails on the word `boom` while `failing` is set.
+/// An application that panics on the word `bang` and fails on the word `boom` while `failing` is set.
 fn application(world: &World, id: &str, state: &Path, failing: &Arc<AtomicBool>) -> KafkaStreams {
     let builder = StreamsBuilder::new();
     let failing = failing.clone();
     builder
         .stream::<Option<String>, String>(world.name("in").as_str())
         .map_values(move |_, word| -> Result<String, String> {
+            assert!(word != "bang", "bang");
             if word == "boom" && failing.load(Ordering::Relaxed) {
                 return Err("boom".to_owned());
             }
@@ -91,6 +92,28 @@ fn a_missing_source_topic_ends_the_instance() {
         assert_eq!(
             *said.lock().unwrap(),
             format!("source topics are missing: {}", world.name("in"))
+        );
+    });
+}
+
+#[test]
+fn a_panic_ends_the_instance_like_an_error() {
+    on_each_broker("panic", |world| {
+        create_topics(world);
+        let state = tempfile::tempdir().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let told = said.clone();
+        let mut streams = application(world, "app", state.path(), &Arc::default()).on_uncaught_error(move |error| {
+            *told.lock().unwrap() = error.to_string();
+            OnUncaught::ShutdownClient
+        });
+        streams.start().unwrap();
+        write(world, "bang");
+        assert!(streams.wait_for(State::Error, PATIENCE));
+        assert!(
+            said.lock().unwrap().ends_with("panicked: bang"),
+            "{}",
+            said.lock().unwrap()
         );
     });
 }
