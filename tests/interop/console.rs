@@ -1,6 +1,7 @@
 //! The classic demo: Java's console producer writes lines, our word count counts, Java's console consumer prints.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use kstreams_tests::program::{self, Program};
 use kstreams_tests::{java, kafka};
@@ -18,8 +19,13 @@ fn java_reads_the_counts_of_lines_that_java_wrote() {
         return;
     };
     let bootstrap = kafka.bootstrap();
-    let demo = Program::start(program::example("word_count").args(["--bootstrap-server", &bootstrap]));
-    demo.line(PATIENCE, |line| line.contains("streams-plaintext-input"));
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let mut command = program::example("word_count");
+    command
+        .args(["--bootstrap-server", &bootstrap])
+        .env("KSTREAMS_STATE_DIR", state.path());
+    let demo = Program::start(&mut command);
+    demo.line(PATIENCE, |line| line.contains("Ctrl-C ends it"));
     let input = "all streams lead to kafka\nhello kafka streams\n";
     java::run_with_input(
         PRODUCER,
@@ -28,7 +34,13 @@ fn java_reads_the_counts_of_lines_that_java_wrote() {
     );
 
     let mut counts = BTreeMap::new();
+    let deadline = Instant::now() + PATIENCE;
     while counts.get("streams") != Some(&2) || counts.get("kafka") != Some(&2) || counts.len() < 6 {
+        assert!(
+            Instant::now() < deadline,
+            "only {counts:?} came; the demo said {:?}",
+            demo.lines()
+        );
         let printed = consume(&bootstrap);
         counts.extend(printed.lines().filter_map(|line| {
             let (word, count) = line.split_once('\t')?;

@@ -27,6 +27,11 @@ fn turn() -> MutexGuard<'static, ()> {
 fn bench(bootstrap: &str, workload: &str, application: &str, state: &str, threads: u32) -> Command {
     let mut command = program::bench();
     command.args(["run", bootstrap, workload, application, state, &threads.to_string()]);
+    // The dead are noticed after six seconds, not forty-five.
+    command.args([
+        "consumer.session.timeout.ms=6000",
+        "consumer.heartbeat.interval.ms=1500",
+    ]);
     command
 }
 
