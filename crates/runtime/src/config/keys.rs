@@ -40,7 +40,7 @@ pub const RETRY_BACKOFF_MS: &str = "retry.backoff.ms";
 pub const DESERIALIZATION_HANDLER: &str = "deserialization.exception.handler";
 /// What an error of a processor leads to.
 pub const PROCESSING_HANDLER: &str = "processing.exception.handler";
-/// The engine of persistent stores; our own key.
+/// The engine of persistent stores; our own key. The default is RocksDB where it is compiled in, else fjall.
 pub const STATE_ENGINE: &str = "kstreams.state.engine";
 /// Uncommitted bytes per thread that ask for an early commit; our own key.
 pub const UNCOMMITTED_MAX_BYTES: &str = "kstreams.uncommitted.max.bytes";
@@ -99,7 +99,11 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
             "LogAndContinueProcessingExceptionHandler",
         ),
     ),
-    (STATE_ENGINE, "fjall", Kind::OneOf(&["fjall", "rocksdb", "memory"])),
+    (
+        STATE_ENGINE,
+        "default",
+        Kind::OneOf(&["default", "fjall", "rocksdb", "memory"]),
+    ),
     (UNCOMMITTED_MAX_BYTES, "67108864", Kind::Number(1, MAX)),
     (
         "processing.guarantee",

@@ -204,7 +204,8 @@ fn state(values: &Values<'_>) -> StateSettings {
     {
         "memory" => None,
         "rocksdb" => Some(PersistentEngine::RocksDb),
-        _ => Some(PersistentEngine::Fjall),
+        "fjall" => Some(PersistentEngine::Fjall),
+        _ => Some(PersistentEngine::default()),
     };
     StateSettings {
         directory: values

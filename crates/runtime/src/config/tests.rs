@@ -41,7 +41,7 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
         (
             "kstreams.state.engine",
             "sled",
-            "kstreams.state.engine=\"sled\" is not allowed: expected one of fjall, rocksdb, memory",
+            "kstreams.state.engine=\"sled\" is not allowed: expected one of default, fjall, rocksdb, memory",
         ),
         (
             "processing.guarantee",

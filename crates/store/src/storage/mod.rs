@@ -22,13 +22,14 @@ use crate::spec::{Changelog, EngineKind, StoreSpec};
 use crate::state::{CacheBudget, Parts, State};
 use crate::storage::directory::Directory;
 
-/// Which engine keeps the persistent stores.
+/// Which engine keeps the persistent stores. The default is RocksDB where it is compiled in, else fjall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PersistentEngine {
     /// fjall: pure Rust, one database for the whole process. Needs the feature `fjall`, which is on by default.
-    #[default]
+    #[cfg_attr(not(feature = "rocksdb"), default)]
     Fjall,
     /// RocksDB: one database per store, in Java's place. Needs the feature `rocksdb`.
+    #[cfg_attr(feature = "rocksdb", default)]
     RocksDb,
 }
 
