@@ -23,7 +23,7 @@ test-rocksdb:
 
 # Rust and Java on one real Kafka 4.1.1, which scripts/kafka/kafka.sh fetches (needs Java 17 and Maven).
 test-kafka:
-    KSTREAMS_TEST_KAFKA=1 cargo test -p kstreams-tests --test interop -- --nocapture --test-threads=1
+    TEST_KAFKA=1 cargo test -p kstreams-tests --test interop -- --nocapture --test-threads=1
 
 # One workload on both sides, on one real Kafka, in turn: pipe, stateless, wordcount, count, count-mem.
 bench-vs-jvm WORKLOAD *ARGS:

@@ -21,9 +21,9 @@ use kstreams_tests::kafka;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test on the embedded broker and, if the tests are asked to use one, on a real Kafka; or instead of both on
-/// whatever runs at `KSTREAMS_TEST_BOOTSTRAP`.
+/// whatever runs at `TEST_KAFKA_BOOTSTRAP`.
 fn on_each_broker(test: &str, body: impl Fn(&World)) {
-    if let Ok(bootstrap) = std::env::var("KSTREAMS_TEST_BOOTSTRAP") {
+    if let Ok(bootstrap) = std::env::var("TEST_KAFKA_BOOTSTRAP") {
         return body(&World::new(bootstrap, test));
     }
     let embedded = Broker::start(BrokerConfig::default()).expect("the embedded broker starts");

@@ -8,18 +8,14 @@ use super::{PATIENCE, turn};
 #[test]
 fn javas_tools_and_streams_run_on_the_embedded_broker() {
     let _turn = turn();
-    if std::env::var_os("KSTREAMS_TEST_KAFKA").is_none() {
+    if std::env::var_os("TEST_KAFKA").is_none() {
         // Asks only for the message: no real broker is wanted here, but Java is.
         let _ = kafka::real("javas_tools_and_streams_run_on_the_embedded_broker");
         return;
     }
     let broker = Program::start(program::kstreams().args(["broker", "--listen", "127.0.0.1:0"]));
-    let line = broker.line(PATIENCE, |line| line.contains("127.0.0.1:"));
-    let bootstrap = line
-        .split_whitespace()
-        .find(|word| word.starts_with("127.0.0.1:"))
-        .expect("the broker prints its address")
-        .to_owned();
+    let line = broker.line(PATIENCE, |line| line.starts_with("listening on "));
+    let bootstrap = line.trim_start_matches("listening on ").to_owned();
 
     java::create_topic(&bootstrap, "greetings", 2);
     java::run_with_input(

@@ -14,7 +14,7 @@ pub struct Kafka {
 
 /// A fresh Kafka, or `None` (said on standard error) where the tests are not asked to use one.
 pub fn real(test: &str) -> Option<Kafka> {
-    if std::env::var_os("KSTREAMS_TEST_KAFKA").is_none_or(|value| value != "1") {
+    if std::env::var_os("TEST_KAFKA").is_none_or(|value| value != "1") {
         eprintln!("SKIPPED {test}: needs a real Kafka and Java 17; run `just test-kafka`");
         return None;
     }

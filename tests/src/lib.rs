@@ -1,6 +1,6 @@
 //! What the test binaries share: a real Kafka, Java's own tools, and programs of ours as child processes.
 //!
-//! A test that needs Java asks [`kafka::real`] for a broker. Without `KSTREAMS_TEST_KAFKA=1` it gets none, and says loudly
+//! A test that needs Java asks [`kafka::real`] for a broker. Without `TEST_KAFKA=1` it gets none, and says loudly
 //! that it was skipped; with it, a Kafka that cannot be started is a failure.
 
 pub mod java;

@@ -29,7 +29,7 @@ pub(crate) struct Client {
     sent: i32,
 }
 
-/// Who answers: our broker, or the Kafka at the address in `KSTREAMS_TEST_BOOTSTRAP`, which must say the same.
+/// Who answers: our broker, or the Kafka at the address in `TEST_KAFKA_BOOTSTRAP`, which must say the same.
 pub(crate) enum Stage {
     Ours(Broker),
     Kafka {
@@ -52,7 +52,7 @@ impl Stage {
 
 /// A stage with one topic and nothing else that matters.
 pub(crate) fn stage_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Stage {
-    match std::env::var("KSTREAMS_TEST_BOOTSTRAP") {
+    match std::env::var("TEST_KAFKA_BOOTSTRAP") {
         Ok(addr) => {
             let addr = addr.parse().unwrap();
             let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,7 +25,7 @@ pub struct Totals {
     pub punctuations: u64,
 }
 
-/// One input partition of a graph, from [`Graph::add_input`].
+/// One input partition of a graph, from [`Graph::add_input`](super::Graph::add_input).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InputId(pub(super) usize);
 
