@@ -85,6 +85,7 @@ impl Demo {
         tracing_subscriber::fmt()
             .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .init();
         match bootstrap_server()? {
             Some(servers) => self.run_on_cluster(topology, &servers),

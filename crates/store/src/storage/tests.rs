@@ -18,7 +18,7 @@ const ID: &str = "00000000-0000-0000-0000-000000000001";
 fn config(directory: &Path, process_id: &str) -> StorageConfig {
     StorageConfig {
         directory: directory.join("app"),
-        engine: PersistentEngine::default(),
+        engine: PersistentEngine::Fjall,
         process_id: process_id.to_owned(),
         block_cache_bytes: 1 << 20,
     }
