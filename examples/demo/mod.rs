@@ -24,13 +24,7 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
 
 impl std::fmt::Debug for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&kstreams::with_causes(&*self.0))
     }
 }
 

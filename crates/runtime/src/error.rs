@@ -171,3 +171,15 @@ fn client_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
     }
     None
 }
+
+/// An error and its causes in one line, for those who get text alone: `what: why: why that`.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

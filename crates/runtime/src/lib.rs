@@ -36,7 +36,7 @@ mod thread;
 
 pub use application::KafkaStreams;
 pub use config::{ConfigError, Settings, StreamsConfig};
-pub use error::{Error, Result};
+pub use error::{Error, Result, with_causes};
 pub use instance::{OnUncaught, StateChange};
 pub use metrics::Metric;
 pub use state::State;

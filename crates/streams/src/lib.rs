@@ -40,7 +40,7 @@ pub use kstreams_dsl::{
     Produced, Repartitioned, Sink, Split, StreamsBuilder,
 };
 pub use kstreams_runtime::{
-    ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig,
+    ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
 };
 pub use kstreams_store::{EngineKind, RecordContext};
 pub use kstreams_topology::blueprint::ResetPolicy;

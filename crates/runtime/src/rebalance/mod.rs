@@ -20,7 +20,7 @@ use kstreams_wire::membership::Assignment;
 use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{info, warn};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_causes};
 use topics::InternalTopics;
 
 /// The topics that a member reads, and the topic's subtopology.
@@ -236,22 +236,10 @@ impl Leader<'_> {
                     );
                     std::thread::sleep(self.topics.settings.retry_backoff);
                 }
-                Err(error) => return Err((Verdict::Failed, story(&error))),
+                Err(error) => return Err((Verdict::Failed, with_causes(&error))),
             }
         }
     }
-}
-
-/// An error with its causes, for members that only get text.
-fn story(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn assignment(partitions: &[TopicPartition], data: &AssignmentData) -> Assignment {
