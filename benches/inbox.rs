@@ -55,6 +55,7 @@ fn task(topology: &Topology, topics: &[&str]) -> Result<ActiveTask, BoxError> {
             task: TASK,
             application_id: "bench",
             handlers: ErrorHandlers::default(),
+            emit_interval_ms: 0,
             open_store: &mut |spec, changelog| storage.state(spec, "0_0", changelog, &cache),
         },
     )?;

@@ -32,6 +32,9 @@ pub struct BuildOptions {
     pub default_engine: EngineKind,
     /// What is done for fewer topics: `topology.optimization`.
     pub optimization: Optimization,
+    /// Whether Java's known mistakes are made, too, instead of what one would expect. Off unless both are compared: see
+    /// `docs/differences.md`.
+    pub java_quirks: bool,
 }
 
 /// What is done for fewer topics. Topics' names and the numbers of subtopologies depend on it: an application cannot change
@@ -69,6 +72,12 @@ impl BuildOptions {
         self.optimization = optimization;
         self
     }
+
+    /// Makes Java's known mistakes, too: see `docs/differences.md`.
+    pub fn java_quirks(mut self, wanted: bool) -> Self {
+        self.java_quirks = wanted;
+        self
+    }
 }
 
 impl Default for BuildOptions {
@@ -76,6 +85,7 @@ impl Default for BuildOptions {
         Self {
             default_engine: EngineKind::Persistent,
             optimization: Optimization::NONE,
+            java_quirks: false,
         }
     }
 }
@@ -186,7 +196,7 @@ impl StreamsBuilder {
         if options.optimization.merge_repartition_topics {
             draft.merge_repartitions();
         }
-        Lowering::new(options.default_engine).write(draft)
+        Lowering::new(options).write(draft)
     }
 }
 

@@ -188,8 +188,9 @@ impl ActiveTask {
         for input in inputs {
             let queue = self.inbox.queue_mut(&input.partition)?;
             queue.start_at(input.offset);
-            let time = OffsetMetadata::decode(&input.metadata).partition_time;
-            self.graph.set_partition_time(queue.input, time);
+            let committed = OffsetMetadata::decode(&input.metadata);
+            self.graph.set_partition_time(queue.input, committed.partition_time);
+            self.graph.recall_metadata(committed.processors);
         }
         self.graph.set_wall_clock(now);
         self.dirty = false;
@@ -340,7 +341,11 @@ impl ActiveTask {
             Some(Committable {
                 partition: queue.partition.clone(),
                 offset: queue.committable()?,
-                metadata: OffsetMetadata::at(self.graph.partition_time(queue.input)).encode(),
+                metadata: OffsetMetadata {
+                    partition_time: self.graph.partition_time(queue.input),
+                    processors: self.graph.processor_metadata().clone(),
+                }
+                .encode(),
             })
         });
         queues.collect()

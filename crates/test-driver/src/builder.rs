@@ -14,6 +14,7 @@ pub struct Builder {
     pub(crate) cache_bytes: usize,
     pub(crate) handlers: ErrorHandlers,
     pub(crate) idle_ms_max: i64,
+    pub(crate) emit_interval_ms: i64,
 }
 
 /// Kafka's own default: caches are on, and flushed after each record.
@@ -28,6 +29,7 @@ impl Builder {
             cache_bytes: CACHE_BYTES,
             handlers: ErrorHandlers::default(),
             idle_ms_max: 0,
+            emit_interval_ms: 0,
         }
     }
 
@@ -58,6 +60,13 @@ impl Builder {
     /// `max.task.idle.ms`: how long, on the driver's clock, to wait for topics without records; 0 otherwise.
     pub fn max_task_idle_ms(mut self, idle_ms_max: i64) -> Self {
         self.idle_ms_max = idle_ms_max;
+        self
+    }
+
+    /// How long, on the driver's clock, outer joins and emission on window close wait between two looks for what is due;
+    /// 0 otherwise: they look after every record. The runtime's is a second.
+    pub fn emit_interval_ms(mut self, interval_ms: i64) -> Self {
+        self.emit_interval_ms = interval_ms;
         self
     }
 

@@ -60,6 +60,7 @@ impl TopologyTestDriver {
             task: TASK,
             application_id: &builder.application_id,
             handlers: builder.handlers,
+            emit_interval_ms: builder.emit_interval_ms,
             open_store: &mut open_store,
         };
         let graph = topology.build_graph(GraphScope::All, environment)?;

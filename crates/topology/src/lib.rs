@@ -10,6 +10,7 @@
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
 //! | [`processor`] | the Processor API: user code in the topology |
+//! | [`window`] | windows of time, and keys in one window |
 //! | [`blueprint`] | the topology as it is built, checked, described and divided |
 
 pub mod blueprint;
@@ -23,6 +24,7 @@ pub mod serde;
 pub mod stores;
 pub mod task_id;
 pub mod timestamp;
+pub mod window;
 
 pub use blueprint::{Consumed, Produced, Topology};
 pub use error::{BoxError, Error, Result};
@@ -31,3 +33,4 @@ pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};
 pub use task_id::TaskId;
 pub use timestamp::TimestampExtractor;
+pub use window::{Window, Windowed};

@@ -11,6 +11,7 @@ use kstreams_topology::stores::{StoreDefinition, StoreId};
 use kstreams_topology::{Nullable, TimestampExtractor};
 
 use super::node::{Draft, NodeId};
+use crate::builder::BuildOptions;
 use crate::error::Result;
 use crate::option::{BothSerdes, Consumed, Produced};
 use crate::step::Factory;
@@ -47,14 +48,14 @@ impl Site {
 /// The topology that is being written.
 pub(crate) struct Lowering {
     topology: Topology,
-    default_engine: EngineKind,
+    options: BuildOptions,
 }
 
 impl Lowering {
-    pub(crate) fn new(default_engine: EngineKind) -> Self {
+    pub(crate) fn new(options: BuildOptions) -> Self {
         Self {
             topology: Topology::new(),
-            default_engine,
+            options,
         }
     }
 
@@ -88,7 +89,13 @@ impl Lowering {
 
     /// Where stores are kept that do not say so themselves.
     pub(crate) fn default_engine(&self) -> EngineKind {
-        self.default_engine
+        self.options.default_engine
+    }
+
+    /// Whether Java's known mistakes are to be made, too.
+    #[allow(dead_code, reason = "asked for by operators to come")]
+    pub(crate) fn java_quirks(&self) -> bool {
+        self.options.java_quirks
     }
 
     /// Writes a processor that uses these stores.

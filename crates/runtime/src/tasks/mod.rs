@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics::{TaskMetrics, ThreadMetrics};
 
+/// The least time between two looks for closed windows and unmatched rows of outer joins, as in Java.
+const EMIT_INTERVAL_MS: i64 = 1000;
+
 /// How far a task has come.
 pub(crate) enum Stage {
     /// Assigned, but its stores are still open elsewhere in this process.
@@ -116,6 +119,7 @@ impl Tasks {
             task: id,
             application_id: &instance.settings.application_id,
             handlers: self.handlers.clone(),
+            emit_interval_ms: EMIT_INTERVAL_MS,
             open_store: &mut |spec, changelog| instance.storage.state(spec, &name, changelog, &self.cache),
         };
         let graph = instance

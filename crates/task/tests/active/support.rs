@@ -84,6 +84,7 @@ pub(crate) fn created(topology: &Topology, config: TaskConfig, storage: &Storage
         task: TASK,
         application_id: "app",
         handlers: ErrorHandlers::log_and_continue(),
+        emit_interval_ms: 0,
         open_store: &mut |spec, changelog| storage.state(spec, &TASK.to_string(), changelog, &cache),
     };
     let graph = topology

@@ -29,6 +29,10 @@ pub struct TaskEnvironment<'a> {
     pub application_id: &'a str,
     /// Who decides about records that fail.
     pub handlers: ErrorHandlers,
+    /// The least time between two sweeps for what is due by then, see [`NodeContext::emit_interval`].
+    ///
+    /// [`NodeContext::emit_interval`]: crate::graph::NodeContext::emit_interval
+    pub emit_interval_ms: i64,
     /// Opens a store.
     pub open_store: &'a mut dyn FnMut(&StoreSpec, Option<Changelog>) -> kstreams_store::Result<State>,
 }
@@ -51,6 +55,7 @@ impl Topology {
             task,
             application_id,
             handlers,
+            emit_interval_ms,
             open_store,
         } = environment;
         for entry in self.store_entries(&members, application_id) {
@@ -72,7 +77,7 @@ impl Topology {
             };
             builder.add_store(entry.id, access, state, (definition.front)(&topic));
         }
-        Ok(builder.build(task, application_id, handlers))
+        Ok(builder.build(task, application_id, handlers, emit_interval_ms))
     }
 
     fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Putting a graph together.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kstreams_store::{RecordContext, State};
@@ -86,8 +87,8 @@ impl GraphBuilder {
         });
     }
 
-    /// The graph of this task.
-    pub fn build(self, task: TaskId, application_id: &str, handlers: ErrorHandlers) -> Graph {
+    /// The graph of this task. `emit_interval`: see [`NodeContext::emit_interval`](super::NodeContext::emit_interval).
+    pub fn build(self, task: TaskId, application_id: &str, handlers: ErrorHandlers, emit_interval: i64) -> Graph {
         let nodes = self.nodes.into_iter().map(|(slot, children)| NodeSlot {
             children: children.into(),
             ..slot
@@ -104,6 +105,8 @@ impl GraphBuilder {
                 task,
                 application_id: Arc::from(application_id),
                 handlers,
+                emit_interval,
+                metadata: BTreeMap::new(),
                 totals: Totals::default(),
                 commit_requested: false,
                 inputs: Vec::new(),

@@ -224,6 +224,28 @@ impl NodeContext<'_> {
         self.parts.wall_clock
     }
 
+    /// The least time in milliseconds of the wall clock between two sweeps of a node for results that are due, such as closed
+    /// windows and unmatched rows of an outer join.
+    pub fn emit_interval(&self) -> i64 {
+        self.parts.emit_interval
+    }
+
+    /// What a processor of this task remembered under this name, if any did. It is committed along with the input offsets,
+    /// and so comes back after a restart, wherever that is.
+    pub fn processor_metadata(&self, name: &str) -> Option<i64> {
+        self.parts.metadata.get(name).copied()
+    }
+
+    /// Remembers a number under this name, see [`processor_metadata`](Self::processor_metadata).
+    pub fn set_processor_metadata(&mut self, name: &str, value: i64) {
+        match self.parts.metadata.get_mut(name) {
+            Some(held) => *held = value,
+            None => {
+                self.parts.metadata.insert(name.to_owned(), value);
+            }
+        }
+    }
+
     /// The task.
     pub fn task_id(&self) -> TaskId {
         self.parts.task

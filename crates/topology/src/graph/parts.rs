@@ -1,6 +1,7 @@
 //! What the nodes of a graph share: each other, the stores, the record being processed, the times.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kstreams_store::{Output, RecordContext, State, Write};
@@ -101,6 +102,9 @@ pub(super) struct Parts {
     pub(super) task: TaskId,
     pub(super) application_id: Arc<str>,
     pub(super) handlers: ErrorHandlers,
+    pub(super) emit_interval: i64,
+    /// What processors remember beyond restarts, by names of their choice.
+    pub(super) metadata: BTreeMap<String, i64>,
     pub(super) totals: Totals,
     pub(super) commit_requested: bool,
     pub(super) inputs: Vec<InputSlot>,

@@ -1,6 +1,7 @@
 //! The graph itself, and the calls that drive it.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
 use kstreams_store::{Output, RecordContext, State, Write};
 use kstreams_wire::TopicPartition;
@@ -34,6 +35,19 @@ impl Graph {
     /// Initialises the nodes, in topological order.
     pub fn init(&mut self, output: &mut dyn Output) -> Result<()> {
         self.for_each_node(output, |node, cx| node.init(cx))
+    }
+
+    /// What processors remember beyond restarts, to be committed along with the input offsets.
+    pub fn processor_metadata(&self) -> &BTreeMap<String, i64> {
+        &self.parts.metadata
+    }
+
+    /// Takes over what was committed with an input offset. Of several numbers under one name the largest counts.
+    pub fn recall_metadata(&mut self, committed: BTreeMap<String, i64>) {
+        for (name, value) in committed {
+            let held = self.parts.metadata.entry(name).or_insert(value);
+            *held = value.max(*held);
+        }
     }
 
     /// Whether the records of this input have to be [held](Self::hold) to know their timestamps.
