@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::option::Serdes;
 use crate::plan::{Draft, Effect, Kind};
 use crate::stream::{GroupedNode, KGroupedStream, TakeKeyed};
-use crate::table::{Demand, KTable, OldValues, TableNode, TablePlan, TableStore};
+use crate::table::{Demand, KTable, OldValues, RowSource, StoredRows, TableNode, TablePlan, TableStore};
 
 mod count;
 mod fold;
@@ -67,7 +67,7 @@ fn plan<K: Data, V: Nullable, A: Data>(
     grouped: &GroupedNode<K, V>,
     prefixes: Prefixes,
     aggregator: Arc<impl Aggregator<K, V, A>>,
-) -> Result<TablePlan> {
+) -> Result<TablePlan<K, A>> {
     let given = table.materialized.take(prefixes.node)?;
     if prefixes.burns && given.as_ref().is_some_and(|materialized| materialized.name.is_none()) {
         draft.names.draw(prefixes.node);
@@ -82,9 +82,11 @@ fn plan<K: Data, V: Nullable, A: Data>(
     let materialized = table.settle(materialized, &above);
     let parent = grouped.aggregation_parent(draft, &store_name)?;
     let send_old = Rc::new(Cell::new(false));
-    let (take, flag) = (grouped.take, send_old.clone());
+    let rows = StoredRows::new();
+    let (take, flag, lowered) = (grouped.take, send_old.clone(), rows.clone());
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let store = TableStore::lower(lowering, site, &materialized, store_name.clone(), flag.get())?;
+        lowered.set(RowSource::store(store_name.clone(), &store));
         let factory = Arc::new(move || -> Box<dyn Node> {
             Box::new(AggregateNode {
                 take,
@@ -99,6 +101,8 @@ fn plan<K: Data, V: Nullable, A: Data>(
         node,
         name,
         old_values: Rc::new(Stored(send_old)),
+        rows,
+        versioned: false,
     })
 }
 

@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::option::Serdes;
 use crate::outcome::Outcome;
 use crate::plan::{Draft, Effect, Kind};
-use crate::table::{Around, GroupedTableNode, KGroupedTable, KTable, TableNode, TablePlan, TableStore};
+use crate::table::{
+    Around, GroupedTableNode, KGroupedTable, KTable, RowSource, StoredRows, TableNode, TablePlan, TableStore,
+};
 
 impl<K: Data, V: Data> KGroupedTable<K, V> {
     /// Counts the rows of each key.
@@ -161,7 +163,7 @@ fn plan<K: Data, V: Data, A: Data>(
     table: &TableNode<K, A>,
     (grouped, prefix): (&GroupedTableNode<K, V>, &'static str),
     update: Arc<Update<K, V, A>>,
-) -> Result<TablePlan> {
+) -> Result<TablePlan<K, A>> {
     let given = table.materialized.take(prefix)?.unwrap_or_default();
     let store_name = draft.names.store(given.name.clone(), "KTABLE-AGGREGATE-")?;
     let named = table.name.take(prefix)?;
@@ -176,9 +178,11 @@ fn plan<K: Data, V: Data, A: Data>(
     let options = table.settle(given, &above);
     let parent = grouped.aggregation_parent(draft, Around { sink, source }, &store_name)?;
     let send_old = Rc::new(Cell::new(false));
-    let flag = send_old.clone();
+    let rows = StoredRows::new();
+    let (flag, lowered) = (send_old.clone(), rows.clone());
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let store = TableStore::lower(lowering, site, &options, store_name.clone(), flag.get())?;
+        lowered.set(RowSource::store(store_name.clone(), &store));
         let factory = Arc::new(move || -> Box<dyn Node> {
             Box::new(TableAggregateNode {
                 update: update.clone(),
@@ -192,6 +196,8 @@ fn plan<K: Data, V: Data, A: Data>(
         node,
         name,
         old_values: Rc::new(Stored(send_old)),
+        rows,
+        versioned: false,
     })
 }
 

@@ -132,7 +132,9 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
             Ok(TablePlan {
                 node,
                 name,
-                old_values: source,
+                old_values: source.clone(),
+                rows: source,
+                versioned: false,
             })
         })
     }

@@ -111,7 +111,7 @@ fn global_source<K: Data, V: Data>(
     table: &TableNode<K, V>,
     consumed: Consumed<Option<K>, Option<V>>,
     lookup: Lookup<K, V>,
-) -> Result<TablePlan> {
+) -> Result<TablePlan<K, V>> {
     const PREFIX: &str = "KTABLE-SOURCE-";
     let given = table.materialized.take(PREFIX)?;
     let is_unnamed = given.as_ref().is_some_and(|options| options.name.is_none());
@@ -141,9 +141,12 @@ fn global_source<K: Data, V: Data>(
         lowering.make_global(&store_name)
     });
     draft.attach(Draft::ROOT, node);
+    let rows = SourceTable::new(true);
     Ok(TablePlan {
         node,
         name,
-        old_values: SourceTable::new(true),
+        old_values: rows.clone(),
+        rows,
+        versioned: false,
     })
 }

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kstreams_topology::graph::{Input, Node, NodeContext};
+use kstreams_topology::stores::ValueAndTimestamp;
 use kstreams_topology::{BoxError, Change, Data, Error, Record};
 
-use super::{Demand, KTable, OldValues, TableNode, TablePlan, TableStore};
+use super::rows::GetRow;
+use super::{Demand, KTable, OldValues, RowGetter, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
 use crate::error::Result;
 use crate::option::Serdes;
 use crate::plan::{Draft, Effect, Kind};
@@ -44,7 +46,7 @@ fn plan<K: Data, V: Data, V2: Data>(
     parent: &TableNode<K, V>,
     table: &TableNode<K, V2>,
     operator: Operator<K, V, V2>,
-) -> Result<TablePlan> {
+) -> Result<TablePlan<K, V2>> {
     let above = parent.planned.get(operator.prefix)?.clone();
     let given = table.materialized.take(operator.prefix)?;
     if given.as_ref().is_some_and(|options| options.name.is_none()) {
@@ -68,12 +70,23 @@ fn plan<K: Data, V: Data, V2: Data>(
         mapped.sends_old.set(above.old_values.enable(Demand::IfStored));
     }
     let (flags, Operator { compute, absence, .. }) = (mapped.clone(), operator);
+    let stored = StoredRows::new();
+    let rows: Rc<dyn RowsPlan<K, V2>> = match store_name {
+        Some(_) => stored.clone(),
+        None => Rc::new(MappedRows {
+            above: above.rows.clone(),
+            compute: compute.clone(),
+        }),
+    };
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let sends_old = flags.sends_old.get();
         let store = store_name
             .clone()
             .map(|name| TableStore::lower(lowering, site, &options, name, sends_old));
         let store = store.transpose()?;
+        if let (Some(name), Some(store)) = (&store_name, &store) {
+            stored.set(RowSource::store(name.clone(), store));
+        }
         let factory = Arc::new(move || -> Box<dyn Node> {
             Box::new(MappedNode {
                 compute: compute.clone(),
@@ -89,6 +102,8 @@ fn plan<K: Data, V: Data, V2: Data>(
         node,
         name,
         old_values: mapped,
+        rows,
+        versioned: above.versioned,
     })
 }
 
@@ -105,6 +120,61 @@ impl OldValues for Mapped {
             self.sends_old.set(true);
         }
         self.sends_old.get()
+    }
+}
+
+/// The rows of a table without a store: those above, each computed anew.
+struct MappedRows<K, V, V2> {
+    above: Rc<dyn RowsPlan<K, V>>,
+    compute: Compute<K, V, V2>,
+}
+
+impl<K: Data, V: Data, V2: Data> RowsPlan<K, V2> for MappedRows<K, V, V2> {
+    fn enable(&self) {
+        self.above.enable();
+    }
+
+    fn lower(&self, asking: &str) -> Result<RowSource<K, V2>> {
+        let above = self.above.lower(asking)?;
+        let compute = self.compute.clone();
+        Ok(RowSource::new(above.stores().to_vec(), move || {
+            Box::new(MappedGetter {
+                above: above.open(),
+                compute: compute.clone(),
+            })
+        }))
+    }
+}
+
+struct MappedGetter<K, V, V2> {
+    above: RowGetter<K, V>,
+    compute: Compute<K, V, V2>,
+}
+
+impl<K: Data, V: Data, V2: Data> MappedGetter<K, V, V2> {
+    fn compute(&self, key: &K, row: Option<ValueAndTimestamp<V>>) -> Result<Option<ValueAndTimestamp<V2>>, Error> {
+        let Some(ValueAndTimestamp { value, timestamp }) = row else {
+            return Ok(None);
+        };
+        let value = (self.compute)(key, value).map_err(Error::User)?;
+        Ok(value.map(|value| ValueAndTimestamp { value, timestamp }))
+    }
+}
+
+impl<K: Data, V: Data, V2: Data> GetRow<K, V2> for MappedGetter<K, V, V2> {
+    fn get(&mut self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<ValueAndTimestamp<V2>>, Error> {
+        let row = self.above.get(cx, key)?;
+        self.compute(key, row)
+    }
+
+    fn get_as_of(
+        &mut self,
+        cx: &mut NodeContext<'_>,
+        key: &K,
+        timestamp: i64,
+    ) -> Result<Option<ValueAndTimestamp<V2>>, Error> {
+        let row = self.above.get_as_of(cx, key, timestamp)?;
+        self.compute(key, row)
     }
 }
 

@@ -17,6 +17,7 @@ mod global;
 mod group;
 mod map;
 mod mapped;
+mod rows;
 mod source;
 mod store;
 
@@ -25,6 +26,7 @@ pub use group::KGroupedTable;
 
 pub(crate) use global::Lookup;
 pub(crate) use group::{Around, GroupedTableNode};
+pub(crate) use rows::{RowGetter, RowSource, RowsPlan, StoredRows};
 pub(crate) use source::table_source;
 pub(crate) use store::TableStore;
 
@@ -41,19 +43,33 @@ pub(crate) struct TableNode<K: Data, V: Data> {
     pub(crate) name: Late<String>,
     pub(crate) materialized: Late<Materialized<K, V>>,
     pub(crate) serdes: RefCell<Serdes<K, V>>,
-    pub(crate) planned: Planned<TablePlan>,
+    pub(crate) planned: Planned<TablePlan<K, V>>,
 }
 
 /// What a table's operator came to in the draft.
-#[derive(Clone)]
-pub(crate) struct TablePlan {
+pub(crate) struct TablePlan<K, V> {
     /// The node whose children get the table's changes.
     pub(crate) node: NodeId,
     /// The operator's name.
-    #[expect(dead_code, reason = "joins name their repartition topics after it")]
     pub(crate) name: String,
     /// Where old values can be had.
     pub(crate) old_values: Rc<dyn OldValues>,
+    /// How rows are looked up.
+    pub(crate) rows: Rc<dyn RowsPlan<K, V>>,
+    /// Whether late changes come down, too, marked as not the row's latest.
+    pub(crate) versioned: bool,
+}
+
+impl<K, V> Clone for TablePlan<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node,
+            name: self.name.clone(),
+            old_values: self.old_values.clone(),
+            rows: self.rows.clone(),
+            versioned: self.versioned,
+        }
+    }
 }
 
 /// How much a table is asked to do for old values.
@@ -84,7 +100,7 @@ impl<K: Data, V: Data> KTable<K, V> {
     /// Records an operator whose result is a table.
     pub(crate) fn record(
         plan: &Plan,
-        operator: impl FnOnce(&mut Draft, &TableNode<K, V>) -> Result<TablePlan> + 'static,
+        operator: impl FnOnce(&mut Draft, &TableNode<K, V>) -> Result<TablePlan<K, V>> + 'static,
     ) -> Self {
         let node = Rc::new(TableNode {
             name: Late::new("name"),

@@ -9,7 +9,7 @@ use kstreams_topology::{Change, Data, Error, Record};
 
 use kstreams_topology::blueprint::Topics;
 
-use super::{Demand, OldValues, TableNode, TablePlan, TableStore};
+use super::{Demand, OldValues, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
 use crate::error::{Error as BuildError, Result as BuildResult};
 use crate::option::{Consumed, Materialized, Serdes};
 use crate::plan::{Draft, Effect, Kind, Lowering, Site, TableSource};
@@ -19,17 +19,19 @@ use crate::step::Factory;
 pub(crate) type TakeRow<K, V> = fn(Input<'_>) -> Record<Option<K>, Option<V>>;
 
 /// What is known of a source table before it is lowered.
-pub(crate) struct SourceTable {
+pub(crate) struct SourceTable<K, V> {
     /// Whether it has a store: because it was named, or because an operator below needs it.
     stored: Cell<bool>,
     sends_old: Cell<bool>,
+    rows: Rc<StoredRows<K, V>>,
 }
 
-impl SourceTable {
+impl<K, V> SourceTable<K, V> {
     pub(crate) fn new(stored: bool) -> Rc<Self> {
         Rc::new(Self {
             stored: Cell::new(stored),
             sends_old: Cell::new(false),
+            rows: StoredRows::new(),
         })
     }
 
@@ -38,7 +40,17 @@ impl SourceTable {
     }
 }
 
-impl OldValues for SourceTable {
+impl<K, V> RowsPlan<K, V> for SourceTable<K, V> {
+    fn enable(&self) {
+        self.stored.set(true);
+    }
+
+    fn lower(&self, asking: &str) -> BuildResult<RowSource<K, V>> {
+        self.rows.lower(asking)
+    }
+}
+
+impl<K, V> OldValues for SourceTable<K, V> {
     fn enable(&self, demand: Demand) -> bool {
         if demand == Demand::Always {
             self.stored.set(true);
@@ -55,7 +67,7 @@ pub(crate) fn table_source<K: Data, V: Data>(
     draft: &mut Draft,
     table: &TableNode<K, V>,
     consumed: Consumed<Option<K>, Option<V>>,
-) -> BuildResult<TablePlan> {
+) -> BuildResult<TablePlan<K, V>> {
     const PREFIX: &str = "KTABLE-SOURCE-";
     let given = table.materialized.take(PREFIX)?.unwrap_or_default();
     let rows = SourceTable::new(given.name.is_some());
@@ -95,7 +107,9 @@ pub(crate) fn table_source<K: Data, V: Data>(
     Ok(TablePlan {
         node,
         name,
-        old_values: rows,
+        old_values: rows.clone(),
+        rows,
+        versioned: false,
     })
 }
 
@@ -103,7 +117,7 @@ pub(crate) fn table_source<K: Data, V: Data>(
 pub(crate) fn lower_source_table<K: Data, V: Data>(
     lowering: &mut Lowering,
     site: &Site,
-    table: &SourceTable,
+    table: &SourceTable<K, V>,
     (take, options, store_name): (TakeRow<K, V>, Materialized<K, V>, String),
 ) -> BuildResult<()> {
     if !table.is_stored() {
@@ -111,6 +125,7 @@ pub(crate) fn lower_source_table<K: Data, V: Data>(
         return lowering.processor(site, factory, &[]);
     }
     let store = TableStore::lower(lowering, site, &options, store_name.clone(), table.sends_old.get())?;
+    table.rows.set(RowSource::store(store_name.clone(), &store));
     lowering.processor(site, stored_source(take, store), &[store_name])
 }
 

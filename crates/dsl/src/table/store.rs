@@ -4,9 +4,11 @@ use kstreams_store::{Forward, State};
 use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{
     FlushedRow, KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView,
+    ValueAndTimestamp,
 };
 use kstreams_topology::{Change, Data, Error, Record};
 
+use super::rows::GetRow;
 use crate::error::Result;
 use crate::option::{Materialized, resolve};
 use crate::plan::{Lowering, Site};
@@ -107,6 +109,16 @@ impl<K: Data, V: Data> TableStore<K, V> {
 
     fn state<'a>(&self, cx: &'a mut NodeContext<'_>) -> &'a mut State {
         cx.store_state(self.handle.id()).0
+    }
+}
+
+impl<K: Data, V: Data> GetRow<K, V> for TableStore<K, V> {
+    fn get(&mut self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<ValueAndTimestamp<V>>, Error> {
+        self.view(cx).get(key)
+    }
+
+    fn get_as_of(&mut self, cx: &mut NodeContext<'_>, key: &K, _: i64) -> Result<Option<ValueAndTimestamp<V>>, Error> {
+        self.view(cx).get(key)
     }
 }
 
