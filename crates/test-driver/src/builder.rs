@@ -1,5 +1,6 @@
 //! What a driver is told before it starts.
 
+use kstreams_store::Storage;
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
 
@@ -15,6 +16,7 @@ pub struct Builder {
     pub(crate) handlers: ErrorHandlers,
     pub(crate) idle_ms_max: i64,
     pub(crate) emit_interval_ms: i64,
+    pub(crate) storage: Storage,
 }
 
 /// Kafka's own default: caches are on, and flushed after each record.
@@ -30,6 +32,7 @@ impl Builder {
             handlers: ErrorHandlers::default(),
             idle_ms_max: 0,
             emit_interval_ms: 0,
+            storage: Storage::in_memory(),
         }
     }
 
@@ -67,6 +70,12 @@ impl Builder {
     /// 0 otherwise: they look after every record. The runtime's is a second.
     pub fn emit_interval_ms(mut self, interval_ms: i64) -> Self {
         self.emit_interval_ms = interval_ms;
+        self
+    }
+
+    /// Where persistent stores are kept; in memory otherwise.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
         self
     }
 

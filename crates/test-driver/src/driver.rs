@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kstreams_store::{CacheBudget, Storage};
+use kstreams_store::CacheBudget;
 use kstreams_task::{ActiveTask, Close, Input, TaskConfig};
 use kstreams_topology::blueprint::{GraphScope, TaskEnvironment};
 use kstreams_topology::graph::{Clock, InputId};
@@ -52,7 +52,7 @@ impl TopologyTestDriver {
 
     pub(crate) fn start(builder: Builder) -> Result<Self> {
         let topology = builder.topology;
-        let storage = Storage::in_memory();
+        let storage = builder.storage;
         let cache = CacheBudget::new(builder.cache_bytes);
         let task = TASK.to_string();
         let mut open_store = |spec: &_, changelog| storage.state(spec, &task, changelog, &cache);
