@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kstreams_wire::Headers;
 
-use crate::serde::{DefaultSerde, Serde};
+use crate::serde::{DefaultSerde, ListSerde, Serde};
 
 /// A type that may be a key or a value. `Option<T>` is never `Data`: it is how a type says that it may be absent.
 ///
@@ -118,7 +118,27 @@ macro_rules! data_without_serde {
 data_without_serde!(i8, u8, u16, u32, u64, usize);
 
 impl<A: Data, B: Data> Data for (A, B) {}
-impl<T: Data> Data for Vec<Option<T>> {}
+
+/// A list whose entries may be null.
+impl<T: Data> Data for Vec<Option<T>> {
+    fn serde() -> Option<Arc<dyn Serde<Self>>> {
+        T::serde().map(|entry| Arc::new(ListSerde::new(entry)) as Arc<dyn Serde<Self>>)
+    }
+}
+
+// Not `Vec<T>` for all `T`, because `Vec<u8>` is bytes and no list.
+data!(
+    Vec<String>,
+    Vec<bytes::Bytes>,
+    Vec<Vec<u8>>,
+    Vec<i16>,
+    Vec<i32>,
+    Vec<i64>,
+    Vec<f32>,
+    Vec<f64>,
+    Vec<bool>,
+    Vec<crate::serde::Uuid>
+);
 
 /// A record in flight between two nodes.
 #[derive(Clone, Debug, PartialEq)]

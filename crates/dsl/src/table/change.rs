@@ -51,6 +51,10 @@ impl<V: Data> Serde<Change<V>> for ChangeSerde<V> {
         };
         Ok(Change { new, old, is_latest })
     }
+
+    fn prepare(&self, topic: &str) -> Result<(), SerdeError> {
+        self.0.prepare(topic)
+    }
 }
 
 impl<V: Data> ChangeSerde<V> {

@@ -8,7 +8,7 @@ use kstreams_wire::TopicName;
 use super::{Input, Node, NodeContext};
 use crate::error::{Error, Result};
 use crate::record::{Nullable, Record};
-use crate::serde::Serde;
+use crate::serde::{Serde, SerdeError};
 
 /// Where a sink sends a record.
 pub enum SinkTopic<K, V> {
@@ -75,19 +75,39 @@ impl<K: Nullable, V: Nullable> SinkNode<K, V> {
     }
 
     /// The place of the record's topic in the list of known ones. The static topic is the only one there.
-    fn resolve(&mut self, cx: &mut NodeContext<'_>, record: &Record<K, V>) -> usize {
+    fn resolve(&mut self, cx: &mut NodeContext<'_>, record: &Record<K, V>) -> Result<usize> {
         let SinkTopic::Dynamic(choose) = &self.topic else {
-            return 0;
+            return Ok(0);
         };
         let name = choose(&record.key, &record.value, cx.record());
         if let Some(at) = self.resolved.iter().position(|(known, _)| **known == *name) {
-            return at;
+            return Ok(at);
         }
-        let name = TopicName::from(name);
+        self.learn(cx, TopicName::from(name))?;
+        Ok(self.resolved.len() - 1)
+    }
+
+    /// Adds a topic to the list of known ones, once the serdes are ready for it.
+    fn learn(&mut self, cx: &mut NodeContext<'_>, name: TopicName) -> Result<()> {
+        let prepared = self.key.prepare(&name).and_then(|()| self.value.prepare(&name));
+        prepared.map_err(|source| not_encoded(&name, source))?;
         let id = cx.output().topic(&name);
         self.resolved.push((name, id));
-        self.resolved.len() - 1
+        Ok(())
     }
+}
+
+#[cold]
+fn not_encoded(topic: &str, source: SerdeError) -> Error {
+    Error::Serialization {
+        topic: topic.to_owned(),
+        source,
+    }
+}
+
+#[cold]
+fn negative(topic: &str, timestamp: i64) -> Error {
+    Error::User(format!("a record for topic {topic} has the negative timestamp {timestamp}").into())
 }
 
 /// Encodes into `out` unless the value is null; whether it was there.
@@ -98,26 +118,26 @@ fn encode<T: Nullable>(value: &T, serde: &dyn Serde<T::Inner>, topic: &str, out:
     };
     serde
         .serialize(topic, value, out)
-        .map_err(|source| Error::Serialization {
-            topic: topic.to_owned(),
-            source,
-        })?;
+        .map_err(|source| not_encoded(topic, source))?;
     Ok(true)
 }
 
 impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<()> {
-        if let SinkTopic::Static(name) = &self.topic {
-            let id = cx.output().topic(name);
-            self.resolved = vec![(name.clone(), id)];
+        self.resolved.clear();
+        match &self.topic {
+            SinkTopic::Static(name) => self.learn(cx, name.clone()),
+            SinkTopic::Dynamic(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<()> {
         let record = input.take::<K, V>();
-        let at = self.resolve(cx, &record);
+        let at = self.resolve(cx, &record)?;
         let (name, topic) = self.resolved.get(at).expect("the topic was resolved");
+        if record.timestamp < 0 {
+            return Err(negative(name, record.timestamp));
+        }
         let has_key = encode(&record.key, self.key.as_ref(), name, &mut self.key_bytes)?;
         let has_value = encode(&record.value, self.value.as_ref(), name, &mut self.value_bytes)?;
         let partitions = match &self.partitioner {

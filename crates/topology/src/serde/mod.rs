@@ -1,13 +1,22 @@
 //! Serdes: values to bytes and back, in the bytes of Kafka's own serializers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+#[cfg(feature = "json")]
+mod json;
+mod list;
 mod primitive;
+mod uuid;
 
+#[cfg(feature = "json")]
+pub use json::{Json, JsonSerde};
+pub use list::ListSerde;
 pub use primitive::{
-    BoolSerde, BytesSerde, F32Serde, F64Serde, I16Serde, I32Serde, I64Serde, StringSerde, Uuid, UuidSerde, VecSerde,
-    VoidSerde,
+    BoolSerde, BytesSerde, F32Serde, F64Serde, I16Serde, I32Serde, I64Serde, StringSerde, VecSerde, VoidSerde,
 };
+pub use uuid::{Uuid, UuidSerde};
 
 /// Turns values of `T` into bytes and back. Null never reaches a serde: absent in, absent out.
 pub trait Serde<T>: Send + Sync + 'static {
@@ -22,6 +31,42 @@ pub trait Serde<T>: Send + Sync + 'static {
     fn deserialize_shared(&self, topic: &str, bytes: &[u8], shared: &Bytes) -> Result<T, SerdeError> {
         let _ = shared;
         self.deserialize(topic, bytes)
+    }
+
+    /// Called before the first value for `topic` is serialized, when a task starts. A serde that has to ask others, as
+    /// for the id of a schema, asks here and may wait: no record waits then.
+    fn prepare(&self, topic: &str) -> Result<(), SerdeError> {
+        let _ = topic;
+        Ok(())
+    }
+
+    /// How many bytes every value takes, for the numbers and UUIDs that a list keeps without lengths, as Kafka's
+    /// `ListSerializer` does.
+    fn entry_bytes(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A serde that is shared is a serde.
+impl<T: 'static, S: Serde<T> + ?Sized> Serde<T> for Arc<S> {
+    fn serialize(&self, topic: &str, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.as_ref().serialize(topic, value, out)
+    }
+
+    fn deserialize(&self, topic: &str, bytes: &[u8]) -> Result<T, SerdeError> {
+        self.as_ref().deserialize(topic, bytes)
+    }
+
+    fn deserialize_shared(&self, topic: &str, bytes: &[u8], shared: &Bytes) -> Result<T, SerdeError> {
+        self.as_ref().deserialize_shared(topic, bytes, shared)
+    }
+
+    fn prepare(&self, topic: &str) -> Result<(), SerdeError> {
+        self.as_ref().prepare(topic)
+    }
+
+    fn entry_bytes(&self) -> Option<usize> {
+        self.as_ref().entry_bytes()
     }
 }
 

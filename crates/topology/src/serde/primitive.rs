@@ -41,6 +41,10 @@ macro_rules! number {
                     .map_err(|_| wrong_length(stringify!($t), size_of::<$t>(), bytes.len()))?;
                 Ok(<$t>::from_be_bytes(bytes))
             }
+
+            fn entry_bytes(&self) -> Option<usize> {
+                Some(size_of::<$t>())
+            }
         }
 
         impl DefaultSerde for $t {
@@ -83,7 +87,8 @@ impl DefaultSerde for bool {
     type Serde = BoolSerde;
 }
 
-/// The bytes as they are; what was fetched is shared, not copied.
+/// The bytes as they are; what was fetched is shared, not copied. Java's `BytesSerializer`, and its
+/// `ByteBufferSerializer`, which writes a buffer from its start to its limit wherever the position is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BytesSerde;
 
@@ -106,7 +111,7 @@ impl DefaultSerde for Bytes {
     type Serde = BytesSerde;
 }
 
-/// The bytes as they are, in a vector of their own.
+/// The bytes as they are, in a vector of their own: Java's `ByteArraySerializer`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VecSerde;
 
@@ -143,81 +148,9 @@ impl DefaultSerde for () {
     type Serde = VoidSerde;
 }
 
-/// A universally unique id, sent as its 36 lower-case characters: Java's `UUIDSerializer`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Uuid(pub u128);
-
-impl std::fmt::Display for Uuid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hex = format!("{:032x}", self.0);
-        let (a, rest) = hex.split_at(8);
-        let (b, rest) = rest.split_at(4);
-        let (c, rest) = rest.split_at(4);
-        let (d, e) = rest.split_at(4);
-        write!(f, "{a}-{b}-{c}-{d}-{e}")
-    }
-}
-
-/// The 36 characters of a [`Uuid`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct UuidSerde;
-
-impl Serde<Uuid> for UuidSerde {
-    fn serialize(&self, _: &str, value: &Uuid, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        out.extend_from_slice(value.to_string().as_bytes());
-        Ok(())
-    }
-
-    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Uuid, SerdeError> {
-        let invalid = || SerdeError::new("bytes to a UUID: 36 characters expected".to_owned());
-        let text = std::str::from_utf8(bytes).map_err(|_| invalid())?;
-        let hyphens = text.bytes().enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
-        if text.len() != 36 || !hyphens.eq([8, 13, 18, 23]) {
-            return Err(invalid());
-        }
-        let hex = text.replace('-', "");
-        u128::from_str_radix(&hex, 16).map(Uuid).map_err(|_| invalid())
-    }
-}
-
-impl DefaultSerde for Uuid {
-    type Serde = UuidSerde;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check<T: DefaultSerde + PartialEq + std::fmt::Debug>(value: T, expected: &str) {
-        let serde = T::Serde::default();
-        let mut bytes = Vec::new();
-        serde
-            .serialize("t", &value, &mut bytes)
-            .expect("these values can be encoded");
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, expected);
-        assert_eq!(
-            serde.deserialize("t", &bytes).expect("its own bytes can be decoded"),
-            value
-        );
-    }
-
-    #[test]
-    fn bytes_are_javas() {
-        check("hello".to_owned(), "68656c6c6f");
-        check(1_i64, "0000000000000001");
-        check(-2_i32, "fffffffe");
-        check(-3_i16, "fffd");
-        check(1.5_f64, "3ff8000000000000");
-        check(-0.25_f32, "be800000");
-        check(true, "01");
-        check(Bytes::from_static(&[1, 2]), "0102");
-        check(vec![3_u8], "03");
-        check(
-            Uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
-            "30313233343536372d383961622d636465662d303132332d343536373839616263646566",
-        );
-    }
 
     #[test]
     fn wrong_bytes_are_refused() {
@@ -225,7 +158,6 @@ mod tests {
         assert!(I32Serde.deserialize("t", &[]).is_err());
         assert!(BoolSerde.deserialize("t", &[2]).is_err());
         assert!(VoidSerde.deserialize("t", &[]).is_err());
-        assert!(UuidSerde.deserialize("t", b"no uuid").is_err());
     }
 
     #[test]
