@@ -45,5 +45,5 @@ mod step;
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
 pub use option::{Consumed, Materialized, Produced, Repartitioned};
-pub use stream::{KGroupedStream, KStream, Sink, Split};
+pub use stream::{Joined, KGroupedStream, KStream, Sink, Split, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable};

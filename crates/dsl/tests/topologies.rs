@@ -1,8 +1,11 @@
 //! Programs come to the topologies that Java makes of them: names, order and text. The expectations were printed by Java.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kstreams_dsl::{
     BuildOptions, Consumed, KStream, KTable, Materialized, Optimization, Produced, Repartitioned, StreamsBuilder,
 };
+use kstreams_topology::blueprint::{InternalTopicConfig, Subtopologies, changelog_config, repartition_config};
 use kstreams_topology::processor::{Context, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Processor};
 use kstreams_topology::stores::{KeyValueStore, StoreHandle, StoreId, Stores};
 use kstreams_topology::{BoxError, Record};
@@ -71,6 +74,26 @@ fn global_tables() {
     check("global_then_table_order", |b| {
         b.global_table::<String, String>("g");
         input(b).to("out");
+    });
+}
+
+#[test]
+fn joins_of_streams_with_tables() {
+    check("stream_table_join", |b| {
+        stream(b, "a").join_table(&table(b), |_, value, _| value);
+    });
+    check("stream_table_left_join", |b| {
+        stream(b, "a").left_join_table(&table(b), |_, value, _| value);
+    });
+    let rekeyed = |b: &Builder| stream(b, "a").select_key(|_, value| value.clone());
+    check("stream_table_join_repartition", |b| {
+        rekeyed(b).join_table(&table(b), |_, value, _| value);
+    });
+    check("stream_table_join_repartition_named", |b| {
+        rekeyed(b).join_table(&table(b), |_, value, _| value).named("j");
+    });
+    check("null_key_left_join_repartition", |b| {
+        rekeyed(b).left_join_table(&table(b), |_, value, _| value);
     });
 }
 
@@ -284,22 +307,52 @@ fn check_with(golden: &str, optimization: Optimization, program: impl Fn(&Builde
     let topology = builder
         .build_with(BuildOptions::default().optimization(optimization))
         .expect("the program is right");
-    assert_eq!(topology.describe(), expected(golden), "{golden}");
+    let Golden {
+        description,
+        copartition_groups,
+        internal_topics,
+        ..
+    } = expected(golden);
+    assert_eq!(topology.describe(), description, "{golden}");
+    let parts = topology.subtopologies("app");
+    if let Some(groups) = copartition_groups {
+        let decided = parts.copartitioned.iter();
+        let decided = decided.map(|group| group.iter().map(|topic| topic.to_string()).collect());
+        assert_eq!(decided.collect::<Vec<BTreeSet<String>>>(), groups, "{golden}");
+    }
+    if let Some(topics) = internal_topics {
+        assert_eq!(internal(&parts), topics, "{golden}");
+    }
 }
 
-fn expected(golden: &str) -> String {
+fn internal(parts: &Subtopologies) -> BTreeMap<String, InternalTopicConfig> {
+    let none = BTreeMap::new();
+    let mut topics = BTreeMap::new();
+    for part in &parts.parts {
+        let repartition = part.repartition_sources.keys();
+        topics.extend(repartition.map(|topic| (topic.to_string(), repartition_config(&none))));
+        for store in part.stores.iter().filter(|store| !store.changelog_is_source) {
+            let topic = store.changelog.as_ref().map(ToString::to_string);
+            topics.extend(topic.map(|topic| (topic, changelog_config(&store.spec, &none))));
+        }
+    }
+    topics
+}
+
+fn expected(golden: &str) -> Golden {
     let lines = include_str!("golden/topologies.jsonl").lines();
     let mut goldens = lines.map(|line| serde_json::from_str::<Golden>(line).expect("a golden a line"));
-    let golden = goldens
+    goldens
         .find(|known| known.name == golden)
-        .unwrap_or_else(|| panic!("no golden {golden}"));
-    golden.description
+        .unwrap_or_else(|| panic!("no golden {golden}"))
 }
 
 #[derive(serde::Deserialize)]
 struct Golden {
     name: String,
     description: String,
+    copartition_groups: Option<Vec<BTreeSet<String>>>,
+    internal_topics: Option<BTreeMap<String, InternalTopicConfig>>,
 }
 
 struct Pass;

@@ -119,6 +119,13 @@ impl Lowering {
         Ok(self.topology.store_names(processor, stores)?)
     }
 
+    /// Says that these nodes' records meet by key: the topics above them must have equally many partitions.
+    pub(crate) fn copartition(&mut self, nodes: &[&str]) -> Result<()> {
+        let sources = self.topology.sources_above(nodes);
+        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+        Ok(self.topology.copartition(&sources)?)
+    }
+
     /// Lets a store be restored from the topic that it is made of.
     pub(crate) fn reuse_topic(&mut self, store: &str, topic: &str) -> Result<()> {
         Ok(self.topology.use_source_topic_as_changelog(store, topic)?)

@@ -1,6 +1,6 @@
 //! Streams: a record after the other, and what can be done with each.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ mod repartition;
 
 pub use branch::Split;
 pub use group::KGroupedStream;
+pub use join::{Joined, TableJoin};
 pub use output::Sink;
 
 pub(crate) use group::{GroupedNode, TakeKeyed};
@@ -44,6 +45,8 @@ pub(crate) struct StreamNode<K: Nullable, V: Nullable> {
     pub(crate) name: Late<String>,
     pub(crate) serdes: RefCell<Serdes<K, V>>,
     pub(crate) planned: Planned<StreamPlan>,
+    /// The repartition topic that joins of this stream share.
+    repartition: Cell<Option<NodeId>>,
 }
 
 /// What a stream's operator came to in the draft.
@@ -72,6 +75,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
             name: Late::new("name"),
             serdes: RefCell::new(Serdes::default()),
             planned: Planned::new(),
+            repartition: Cell::new(None),
         };
         Self {
             plan: plan.clone(),

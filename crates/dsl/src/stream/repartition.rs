@@ -5,9 +5,9 @@ use std::rc::Rc;
 use kstreams_topology::graph::Partitioner;
 use kstreams_topology::{Nullable, Record};
 
-use super::{KStream, StreamPlan};
+use super::{KStream, StreamNode, StreamPlan};
 use crate::error::Result;
-use crate::option::{Repartitioned, SharedSerde};
+use crate::option::{Repartitioned, Serdes, SharedSerde};
 use crate::plan::{Draft, Effect, Kind, NodeId, Repartition, RepartitionNames, Site, WriteNode, is_generated, valid};
 use crate::step::{Factory, step};
 
@@ -55,6 +55,37 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
                 key_changed: false,
             })
         })
+    }
+}
+
+impl<K: Nullable, V: Nullable> StreamNode<K, V> {
+    /// The node under which a join of this stream stands: the stream's own or, if its key was changed, a repartition
+    /// topic's. Joins that do not name that topic share it.
+    pub(crate) fn repartitioned(
+        &self,
+        draft: &mut Draft,
+        base: Option<String>,
+        serdes: &Serdes<K, V>,
+    ) -> Result<NodeId> {
+        let planned = self.planned.get("join")?;
+        if !planned.key_changed {
+            return Ok(planned.node);
+        }
+        let base = base.map(valid).transpose()?.unwrap_or_else(|| planned.name.clone());
+        let (key, value) = serdes.resolve(&base)?;
+        let topic = RepartitionTopic::<K, V> {
+            key,
+            value,
+            partitions: None,
+            partitioner: None,
+        };
+        let (new, _) = repartition_node(draft, &base, Merging::Allowed, topic.writer())?;
+        if let Some(shared) = self.repartition.get().filter(|_| base == planned.name) {
+            return Ok(shared);
+        }
+        self.repartition.set(Some(new));
+        draft.attach(planned.node, new);
+        Ok(new)
     }
 }
 

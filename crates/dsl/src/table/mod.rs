@@ -24,7 +24,6 @@ mod store;
 pub use global::GlobalKTable;
 pub use group::KGroupedTable;
 
-pub(crate) use global::Lookup;
 pub(crate) use group::{Around, GroupedTableNode};
 pub(crate) use rows::{RowGetter, RowSource, RowsPlan, StoredRows};
 pub(crate) use source::table_source;

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod harness;
+mod join;
 mod process;
 mod stateless;
 mod table;

@@ -249,6 +249,24 @@ impl Topology {
         Ok(())
     }
 
+    /// The sources from which records come to these nodes.
+    pub fn sources_above(&self, nodes: &[&str]) -> BTreeSet<String> {
+        let mut sources = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut waiting = nodes.to_vec();
+        while let Some(name) = waiting.pop() {
+            let node = self.by_name.get(name).and_then(|at| self.nodes.get(*at));
+            let Some(node) = node.filter(|_| seen.insert(name)) else {
+                continue;
+            };
+            if let NodeKind::Source { .. } = node.kind {
+                sources.insert(node.name.clone());
+            }
+            waiting.extend(node.parents.iter().map(String::as_str));
+        }
+        sources
+    }
+
     /// The ids of the stores of these names.
     pub fn store_id(&self, name: &str) -> Option<StoreId> {
         self.store_slot(name).ok().map(|slot| slot.definition.id)
