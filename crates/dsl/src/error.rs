@@ -71,6 +71,30 @@ pub enum Error {
         /// The table's node.
         node: String,
     },
+    /// The windows of an aggregation or join are none.
+    #[error("the windows of {node} have {fault}")]
+    InvalidWindows {
+        /// The node.
+        node: String,
+        /// What is wrong with them.
+        fault: String,
+    },
+    /// A store would forget windows that still count.
+    #[error("store {store} keeps windows for {retention_ms} ms, but with the grace they count for {needed_ms} ms")]
+    RetentionTooShort {
+        /// The store.
+        store: String,
+        /// How long it would keep them.
+        retention_ms: i64,
+        /// How long it has to.
+        needed_ms: i64,
+    },
+    /// A window that never ends is never closed.
+    #[error("{node} is to emit when its windows close, which unlimited windows never do")]
+    NeverClosed {
+        /// The node.
+        node: String,
+    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`builder`] | where programs begin, and where they become topologies |
 //! | [`outcome`] | what closures may return |
+//! | [`window`] | windows: which records of a key belong together in time |
 //! | [`option`] | arguments of operators that have more to say |
 //! | [`stream`] | streams, one file per family of operators |
 //! | [`table`] | tables, likewise |
@@ -37,6 +38,7 @@ pub mod option;
 pub mod outcome;
 pub mod stream;
 pub mod table;
+pub mod window;
 
 mod aggregate;
 mod plan;
@@ -47,3 +49,4 @@ pub use error::{Error, Result};
 pub use option::{Consumed, Materialized, Produced, Repartitioned};
 pub use stream::{Joined, KGroupedStream, KStream, Sink, Split, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable};
+pub use window::{EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows};

@@ -36,8 +36,9 @@
 //!   `kstreams-broker` runs a broker inside the program.
 
 pub use kstreams_dsl::{
-    BuildOptions, Consumed, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization,
-    Produced, Repartitioned, Sink, Split, StreamsBuilder,
+    BuildOptions, Consumed, EmitStrategy, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized,
+    Optimization, Produced, Repartitioned, SessionWindows, Sink, SlidingWindows, Split, StreamsBuilder, TimeWindows,
+    UnlimitedWindows,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
@@ -46,8 +47,8 @@ pub use kstreams_store::{EngineKind, RecordContext};
 pub use kstreams_topology::blueprint::ResetPolicy;
 pub use kstreams_topology::graph::{Clock, Partitions, TimerId};
 pub use kstreams_topology::{
-    BoxError, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology, processor,
-    serde, stores,
+    BoxError, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology, Window,
+    Windowed, processor, serde, stores,
 };
 pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
 

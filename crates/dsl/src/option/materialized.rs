@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kstreams_store::{EngineKind, Kind, Logging, StoreSpec};
 use kstreams_topology::{Data, Serde};
 
 use super::SharedSerde;
+use crate::window::millis;
 
 /// How a table is kept. A text alone is the store's name.
 pub struct Materialized<K: Data, V: Data> {
@@ -16,6 +18,7 @@ pub struct Materialized<K: Data, V: Data> {
     engine: Option<EngineKind>,
     caching: Option<bool>,
     logging: Logging,
+    retention_ms: Option<i64>,
 }
 
 impl<K: Data, V: Data> Materialized<K, V> {
@@ -28,6 +31,7 @@ impl<K: Data, V: Data> Materialized<K, V> {
             engine: None,
             caching: None,
             logging: Logging::enabled(),
+            retention_ms: None,
         }
     }
 
@@ -84,6 +88,13 @@ impl<K: Data, V: Data> Materialized<K, V> {
     /// Keeps no changelog: what is lost with the directory, or in memory at a restart, stays lost.
     pub fn unlogged(mut self) -> Self {
         self.logging = Logging::Disabled;
+        self
+    }
+
+    /// Keeps windows this long, in stream time, for queries and joins. By default, and at least, as long as they count: their
+    /// size and the grace. Of tables without windows it has no effect.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention_ms = Some(millis(retention));
         self
     }
 

@@ -162,7 +162,17 @@ impl Lowering {
         &mut self,
         site: &Site,
         produced: Produced<K, V>,
+        serdes: BothSerdes<K, V>,
+    ) -> Result<()> {
+        self.sink_with(site, produced, serdes, SinkNode::windows_together)
+    }
+
+    fn sink_with<K: Nullable, V: Nullable>(
+        &mut self,
+        site: &Site,
+        produced: Produced<K, V>,
         (key, value): BothSerdes<K, V>,
+        finish: fn(SinkNode<K, V>) -> SinkNode<K, V>,
     ) -> Result<()> {
         let target = match &produced.topic {
             SinkTopic::Static(topic) => SinkTarget::Topic(topic.to_string()),
@@ -177,7 +187,8 @@ impl Lowering {
                 topic: target,
                 new: Arc::new(move |full_name| {
                     let topic = full_name.map_or_else(|| dynamic.clone(), |name| SinkTopic::Static(name.clone()));
-                    Box::new(SinkNode::new(topic, key.clone(), value.clone(), partitioner.clone()))
+                    let node = SinkNode::new(topic, key.clone(), value.clone(), partitioner.clone());
+                    Box::new(finish(node))
                 }),
             },
         })?;
@@ -204,7 +215,7 @@ impl Lowering {
             partitioner,
             ..Produced::topic(topic)
         };
-        self.sink(site, produced, serdes)
+        self.sink_with(site, produced, serdes, std::convert::identity)
     }
 
     /// Writes the source behind an internal topic.

@@ -10,7 +10,7 @@ use kstreams_topology::{BoxError, Change, Data, Error, Nullable, Record, Serde};
 use super::change::ChangeSerde;
 use super::{Demand, KTable, TableNode};
 use crate::error::Result;
-use crate::option::{Produced, Serdes};
+use crate::option::{Serdes, SharedSerde};
 use crate::outcome::PairOutcome;
 use crate::plan::{Draft, Effect, Kind, Late, NodeId, Plan, Planned, valid};
 use crate::step::{Factory, step};
@@ -204,8 +204,8 @@ impl<K: Data, V: Data> GroupedTableNode<K, V> {
             draft.node(source.clone(), (Kind::Plain, Effect::None), move |lowering, site| {
                 let serde = Arc::new(ChangeSerde(value));
                 lowering.internal_topic(&topic, None);
-                let produced = Produced::<K, Change<V>>::topic(&topic);
-                lowering.sink(&site.renamed(&sink), produced, (key.clone(), serde.clone()))?;
+                let serdes = (key.clone(), serde.clone() as SharedSerde<Change<V>>);
+                lowering.internal_sink::<K, Change<V>>(&site.renamed(&sink), &topic, serdes, None)?;
                 lowering.internal_source::<K, Change<V>>(&source, &topic, (key, serde))
             })
         });

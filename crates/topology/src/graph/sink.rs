@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kstreams_store::{OutputRecord, RecordContext, TopicId};
 use kstreams_wire::TopicName;
+use kstreams_wire::partition::partition_for_key;
 
 use super::{Input, Node, NodeContext};
 use crate::error::{Error, Result};
@@ -50,6 +51,7 @@ pub struct SinkNode<K: Nullable, V: Nullable> {
     key: Arc<dyn Serde<K::Inner>>,
     value: Arc<dyn Serde<V::Inner>>,
     partitioner: Option<Partitioner<K, V>>,
+    windows_together: bool,
     resolved: Vec<(TopicName, TopicId)>,
     key_bytes: Vec<u8>,
     value_bytes: Vec<u8>,
@@ -68,10 +70,30 @@ impl<K: Nullable, V: Nullable> SinkNode<K, V> {
             key,
             value,
             partitioner,
+            windows_together: false,
             resolved: Vec::new(),
             key_bytes: Vec::new(),
             value_bytes: Vec::new(),
         }
+    }
+
+    /// Sends all windows of a key to one partition, see [`Serde::partitioned_by`]. Repartition topics do not: records with
+    /// one windowed key have to meet there, like records with any other key.
+    pub fn windows_together(self) -> Self {
+        Self {
+            windows_together: true,
+            ..self
+        }
+    }
+
+    /// The partition of a record for which the program named none.
+    fn default_partition(&self, cx: &mut NodeContext<'_>, topic: TopicId, has_key: bool) -> Result<Partitions> {
+        let part = self.key.partitioned_by(&self.key_bytes);
+        if !self.windows_together || !has_key || part.len() == self.key_bytes.len() {
+            return Ok(Partitions::Default);
+        }
+        let count = cx.output().partitions(topic)?;
+        Ok(Partitions::One(partition_for_key(part, count)))
     }
 
     /// The place of the record's topic in the list of known ones. The static topic is the only one there.
@@ -141,7 +163,7 @@ impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
         let has_key = encode(&record.key, self.key.as_ref(), name, &mut self.key_bytes)?;
         let has_value = encode(&record.value, self.value.as_ref(), name, &mut self.value_bytes)?;
         let partitions = match &self.partitioner {
-            None => Partitions::Default,
+            None => self.default_partition(cx, *topic, has_key)?,
             Some(choose) => {
                 let count = cx.output().partitions(*topic)?;
                 choose(name, &record.key, &record.value, count)

@@ -9,6 +9,7 @@ mod json;
 mod list;
 mod primitive;
 mod uuid;
+mod windowed;
 
 #[cfg(feature = "json")]
 pub use json::{Json, JsonSerde};
@@ -17,6 +18,7 @@ pub use primitive::{
     BoolSerde, BytesSerde, F32Serde, F64Serde, I16Serde, I32Serde, I64Serde, StringSerde, VecSerde, VoidSerde,
 };
 pub use uuid::{Uuid, UuidSerde};
+pub use windowed::{SessionWindowedSerde, TimeWindowedSerde};
 
 /// Turns values of `T` into bytes and back. Null never reaches a serde: absent in, absent out.
 pub trait Serde<T>: Send + Sync + 'static {
@@ -45,6 +47,12 @@ pub trait Serde<T>: Send + Sync + 'static {
     fn entry_bytes(&self) -> Option<usize> {
         None
     }
+
+    /// Of a key's bytes, those by which a sink chooses the partition: all, but of windowed keys only the key's, so that all
+    /// windows of a key are in one partition.
+    fn partitioned_by<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes
+    }
 }
 
 /// A serde that is shared is a serde.
@@ -67,6 +75,10 @@ impl<T: 'static, S: Serde<T> + ?Sized> Serde<T> for Arc<S> {
 
     fn entry_bytes(&self) -> Option<usize> {
         self.as_ref().entry_bytes()
+    }
+
+    fn partitioned_by<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.as_ref().partitioned_by(bytes)
     }
 }
 
