@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::engine::Cause;
 use crate::error::Error;
-use crate::spec::Kind;
+use crate::spec::{EngineKind, Kind};
 
 /// A store's name, task and place.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
+    pub(crate) engine: EngineKind,
     pub(crate) store: String,
     pub(crate) task: String,
     /// Where the engine keeps it.

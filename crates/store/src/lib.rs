@@ -26,6 +26,6 @@ pub use context::RecordContext;
 pub use error::{Error, Result};
 pub use output::{Output, OutputError, OutputRecord, TopicId};
 pub use range::{KeyRange, Order};
-pub use spec::{Changelog, EngineKind, Kind, Logging, StoreSpec};
-pub use state::{CacheBudget, Flushed, Forward, Range, State, Write};
+pub use spec::{Changelog, EngineKind, Kind, Logging, SessionLayout, StoreSpec, TimeOrder, WindowLayout, segment_ms};
+pub use state::{CacheBudget, Closed, Flushed, Forward, Keys, Range, Scan, Scanned, State, TimedRow, Write};
 pub use storage::{PersistentEngine, Storage, StorageConfig};

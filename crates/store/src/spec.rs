@@ -27,6 +27,86 @@ pub enum Kind {
     KeyValue,
     /// Eight bytes of timestamp before the value; the changelog carries the bare value with that timestamp.
     TimestampedKeyValue,
+    /// Values by key and the start of a window.
+    Window(WindowLayout),
+    /// Values by key and session: its first and its last time.
+    Session(SessionLayout),
+}
+
+impl Kind {
+    /// Whether several values of the same key and time are kept.
+    pub(crate) fn has_duplicates(self) -> bool {
+        matches!(self, Self::Window(layout) if layout.duplicates)
+    }
+}
+
+/// How a window store lays out its rows, and how long it keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WindowLayout {
+    /// How far behind the latest start a window may begin and still be seen, in milliseconds, itself excluded.
+    pub retention_ms: i64,
+    /// Rows are forgotten in slices of this many milliseconds; see [`segment_ms`].
+    pub segment_ms: i64,
+    /// The size of the windows in milliseconds.
+    pub size_ms: i64,
+    /// Whether several values of the same key and start are kept, in the order in which they were put.
+    pub duplicates: bool,
+    /// Whether eight bytes of timestamp stand before each value.
+    pub timestamped: bool,
+    /// What the store is read by.
+    pub order: TimeOrder,
+}
+
+impl WindowLayout {
+    /// Plain values of windows of this size, one for each key and start, read by key, in segments of the usual length.
+    pub fn new(retention_ms: i64, size_ms: i64) -> Self {
+        Self {
+            retention_ms,
+            segment_ms: segment_ms(retention_ms),
+            size_ms,
+            duplicates: false,
+            timestamped: false,
+            order: TimeOrder::KeyFirst,
+        }
+    }
+}
+
+/// How a session store lays out its rows, and how long it keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionLayout {
+    /// How far behind the latest end a session may end and still be seen, in milliseconds, itself excluded.
+    pub retention_ms: i64,
+    /// Rows are forgotten in slices of this many milliseconds; see [`segment_ms`].
+    pub segment_ms: i64,
+    /// What the store is read by.
+    pub order: TimeOrder,
+}
+
+impl SessionLayout {
+    /// Sessions read by key, in segments of the usual length.
+    pub fn new(retention_ms: i64) -> Self {
+        Self {
+            retention_ms,
+            segment_ms: segment_ms(retention_ms),
+            order: TimeOrder::KeyFirst,
+        }
+    }
+}
+
+/// What a window or session store is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeOrder {
+    /// By key, then time.
+    KeyFirst,
+    /// Both by key and by time: an index by time stands beside the rows. For results that are emitted when windows close.
+    /// Rows are kept until [`State::forget`](crate::State::forget) lets them go, however old they are.
+    TimeFirst,
+}
+
+/// The usual length of a segment: half the retention, at least a minute.
+pub const fn segment_ms(retention_ms: i64) -> i64 {
+    let half = retention_ms / 2;
+    if half > 60_000 { half } else { 60_000 }
 }
 
 /// Where a store keeps its entries.

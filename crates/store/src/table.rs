@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::mem;
+use std::ops::Bound;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -137,6 +138,25 @@ impl<T> Table<T> {
             order.remove(&*key);
         }
         Some((key, value))
+    }
+
+    /// Takes out every entry with a smaller key than `end`.
+    pub(crate) fn remove_before(&mut self, end: &[u8]) {
+        let before: Vec<Slot> = match &self.order {
+            Some(order) => {
+                let range = (Bound::Unbounded, Bound::Excluded(end));
+                order.range::<[u8], _>(range).map(|(_, &slot)| slot).collect()
+            }
+            // Whoever drops a part of the table now and then needs no order for that.
+            None => self
+                .slots()
+                .filter(|(_, key, _)| *key < end)
+                .map(|(slot, ..)| slot)
+                .collect(),
+        };
+        for slot in before {
+            self.remove(slot);
+        }
     }
 
     /// Takes everything out. Whether an ordered index is kept stays as it was.

@@ -197,7 +197,7 @@ impl Engine for FjallEngine {
         Ok(found.is_some())
     }
 
-    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
         let mut cursor = FjallCursor {
             entries: self.entries.range::<&[u8], _>(range.bounds()),
             order,
@@ -210,6 +210,11 @@ impl Engine for FjallEngine {
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
         // The journal reaches the operating system at once: what is committed survives the process, not the machine.
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+        if let Some(end) = writes.drop_before {
+            for entry in self.entries.range(..end) {
+                batch.remove(&self.entries, entry.key()?);
+            }
+        }
         for (key, value) in writes.writes {
             match value {
                 Some(value) => batch.insert(&self.entries, key, value),

@@ -20,8 +20,11 @@ impl Engine for MemoryEngine {
         Ok(found.is_some())
     }
 
-    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+    fn index(&mut self) {
         self.entries.index();
+    }
+
+    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
         let slots = self.entries.range(range);
         let mut cursor = MemoryCursor {
             entries: &self.entries,
@@ -40,6 +43,9 @@ impl Engine for MemoryEngine {
     }
 
     fn write(&mut self, batch: Batch<'_>) -> Result<(), Cause> {
+        if let Some(end) = batch.drop_before {
+            self.entries.remove_before(end);
+        }
         for (key, value) in batch.writes {
             match (self.entries.find(key), value) {
                 (Some(slot), Some(value)) => {

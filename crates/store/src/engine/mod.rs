@@ -24,8 +24,11 @@ pub(crate) trait Engine: Send {
     /// Copies the value of `key` into `value`, which is empty. Says whether there is one.
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause>;
 
+    /// Prepares for [`range`](Self::range), where that takes something.
+    fn index(&mut self) {}
+
     /// A cursor on the first entry of a range that is not empty. It sees the entries as they are now.
-    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause>;
+    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause>;
 
     /// Whether batches are to come in the order of their keys.
     fn wants_order(&self) -> bool {
@@ -47,6 +50,8 @@ pub(crate) trait Engine: Send {
 
 /// The writes of one commit. Each key occurs once.
 pub(crate) struct Batch<'a> {
+    /// Every entry with a smaller key than this is deleted. None of the writes has one.
+    pub(crate) drop_before: Option<&'a [u8]>,
     /// Keys and new values; `None` deletes.
     pub(crate) writes: &'a mut dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
     /// The changelog offset that goes with them; `None` keeps the one there is.

@@ -235,7 +235,7 @@ impl Engine for RocksEngine {
         Ok(found.is_some())
     }
 
-    fn range(&mut self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
         let (start, end) = range.half_open();
         let mut options = ReadOptions::default();
         if let Some(start) = start {
@@ -256,6 +256,9 @@ impl Engine for RocksEngine {
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
         let (entries, meta) = (self.family(self.family)?, self.family(META)?);
         let mut batch = WriteBatch::default();
+        if let Some(end) = writes.drop_before {
+            batch.delete_range_cf(entries, &[][..], end);
+        }
         for (key, value) in writes.writes {
             match value {
                 Some(value) => batch.put_cf(entries, key, value),

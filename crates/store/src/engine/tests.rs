@@ -15,6 +15,7 @@ fn write(engine: &mut dyn Engine, writes: Writes<'_>, offset: Option<i64>) {
         .collect();
     sorted.sort_unstable();
     let batch = Batch {
+        drop_before: None,
         writes: &mut sorted.into_iter(),
         offset,
     };
@@ -29,6 +30,7 @@ fn read(engine: &dyn Engine, key: &str) -> Option<String> {
 
 fn keys(engine: &mut dyn Engine, range: &KeyRange, order: Order) -> String {
     let mut keys = String::new();
+    engine.index();
     let mut cursor = engine.range(range, order).unwrap();
     while let Some((key, value)) = cursor.entry() {
         assert_eq!(value, [b"v", key].concat());

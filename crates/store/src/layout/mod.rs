@@ -4,30 +4,48 @@
 //! value again. One file per layout.
 
 pub mod plain;
+pub(crate) mod timed;
 pub mod timestamped;
 
-use crate::spec::Kind;
+use std::borrow::Cow;
+
+use crate::spec::{Kind, TimeOrder, WindowLayout};
 
 /// The value and the timestamp of the changelog record for a stored value. `None` if these are not bytes of this kind.
 pub(crate) fn logged(kind: Kind, stored: &[u8], record_timestamp: i64) -> Option<(&[u8], i64)> {
     match kind {
-        Kind::KeyValue => Some((stored, record_timestamp)),
-        Kind::TimestampedKeyValue => timestamped::split(stored).map(|(timestamp, value)| (value, timestamp)),
+        Kind::TimestampedKeyValue | Kind::Window(WindowLayout { timestamped: true, .. }) => {
+            timestamped::split(stored).map(|(timestamp, value)| (value, timestamp))
+        }
+        Kind::KeyValue | Kind::Window(_) | Kind::Session(_) => Some((stored, record_timestamp)),
     }
 }
 
 /// Appends the stored value of a changelog record.
 pub(crate) fn restored(kind: Kind, value: &[u8], timestamp: i64, stored: &mut Vec<u8>) {
     match kind {
-        Kind::KeyValue => plain::join(value, stored),
-        Kind::TimestampedKeyValue => timestamped::join(timestamp, value, stored),
+        Kind::TimestampedKeyValue | Kind::Window(WindowLayout { timestamped: true, .. }) => {
+            timestamped::join(timestamp, value, stored);
+        }
+        Kind::KeyValue | Kind::Window(_) | Kind::Session(_) => plain::join(value, stored),
     }
 }
 
 /// The name under which a store on disk says how its bytes are laid out. It changes whenever they do.
-pub(crate) fn format(kind: Kind) -> &'static str {
+pub(crate) fn format(kind: Kind) -> Cow<'static, str> {
+    let by_time = |order| match order {
+        TimeOrder::KeyFirst => "",
+        TimeOrder::TimeFirst => ":by-time",
+    };
     match kind {
-        Kind::KeyValue => "1:plain",
-        Kind::TimestampedKeyValue => "1:timestamped",
+        Kind::KeyValue => "1:plain".into(),
+        Kind::TimestampedKeyValue => "1:timestamped".into(),
+        Kind::Window(layout) => {
+            let duplicates = if layout.duplicates { ":duplicates" } else { "" };
+            let value = if layout.timestamped { "timestamped" } else { "plain" };
+            let (segment_ms, by_time) = (layout.segment_ms, by_time(layout.order));
+            format!("1:window:{segment_ms}{by_time}{duplicates}:{value}").into()
+        }
+        Kind::Session(layout) => format!("1:session:{}{}:plain", layout.segment_ms, by_time(layout.order)).into(),
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::{Batch, Cause, Engine};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::layout;
+use crate::layout::timed::{Rest, Rows, SEEN};
 use crate::output::{Output, OutputRecord, TopicId};
 use crate::range::{KeyRange, Order};
 use crate::small::Small;
@@ -16,6 +17,7 @@ use crate::spec::Changelog;
 use crate::state::Forward;
 use crate::state::flushed::Flushed;
 use crate::state::merge::{self, Range};
+use crate::state::seen::Seen;
 use crate::table::Table;
 
 /// What a key and its value weigh in the buffer beside their bytes, roughly.
@@ -33,6 +35,10 @@ pub(super) struct Below {
     buffered_bytes: usize,
     engine: Box<dyn Engine>,
     offset: Option<i64>,
+    /// Of window and session stores: the times seen.
+    seen: Option<Seen>,
+    /// The changelog key of the row being logged.
+    logged: Vec<u8>,
     /// The value before the change being flushed.
     old: Vec<u8>,
     /// A write failed half-way: the changelog may lack what the buffer has.
@@ -48,8 +54,12 @@ pub(super) enum Passed {
 }
 
 impl Below {
-    pub(super) fn new(identity: Identity, changelog: Option<Changelog>, engine: Box<dyn Engine>) -> Self {
-        Self {
+    pub(super) fn new(identity: Identity, changelog: Option<Changelog>, engine: Box<dyn Engine>) -> Result<Self> {
+        let seen = Seen::load(identity.kind, identity.engine, &*engine);
+        let seen = seen.map_err(|cause| identity.failed_to("read", cause))?;
+        Ok(Self {
+            seen,
+            logged: Vec::new(),
             identity,
             changelog,
             topic: None,
@@ -59,7 +69,16 @@ impl Below {
             engine,
             old: Vec::new(),
             failed: false,
-        }
+        })
+    }
+
+    /// The times that a window or session store has seen.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
+    }
+
+    pub(super) fn seen_mut(&mut self) -> Option<&mut Seen> {
+        self.seen.as_mut()
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -78,8 +97,20 @@ impl Below {
         self.buffered_bytes
     }
 
-    /// Copies the value of `key` into `value`, which is emptied first. Says whether there is one.
+    /// Copies the value of `key` into `value`, which is emptied first. Says whether there is one. What is too old in a
+    /// window or session store is not seen.
     pub(super) fn read(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        value.clear();
+        if let Some(seen) = &self.seen
+            && seen.rows.row(key).is_none_or(|row| row.time <= seen.horizon())
+        {
+            return Ok(false);
+        }
+        self.read_any(key, value)
+    }
+
+    /// Like [`read`](Self::read), however old.
+    pub(super) fn read_any(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         value.clear();
         if let Some(buffered) = self.buffer.get(key) {
             value.extend_from_slice(buffered.as_deref().unwrap_or_default());
@@ -100,10 +131,21 @@ impl Below {
         if self.failed {
             return Err(self.identity.failed());
         }
-        if let Some(Changelog::Own(_)) = &self.changelog {
+        let is_indexed = self.seen.is_some() && !Rows::is_by_key(key);
+        if let Some(Changelog::Own(_)) = &self.changelog
+            && !is_indexed
+        {
             let logged = self.log(output, key, value, context);
             self.failed = logged.is_err();
             logged?;
+        }
+        if let Some(seen) = &mut self.seen {
+            let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
+            // A deletion of a duplicate deletes nothing, it is only logged.
+            let is_void = seen.rows.rest == Rest::Sequence && value.is_none();
+            if !seen.admits(row, is_indexed) || is_void {
+                return Ok(());
+            }
         }
         self.buffer(key, value);
         Ok(())
@@ -112,7 +154,8 @@ impl Below {
     /// Writes a change that left the cache, and says what of it is to be forwarded. A deletion of what was never there is
     /// neither written nor forwarded if anybody listens.
     pub(super) fn flush(&mut self, output: &mut dyn Output, forward: Forward, change: Flushed<'_>) -> Result<Passed> {
-        if forward == Forward::Nothing {
+        let is_indexed = self.seen.is_some() && !Rows::is_by_key(change.key);
+        if forward == Forward::Nothing || is_indexed {
             self.write(output, change.key, change.new, change.context)?;
             return Ok(Passed::Nothing);
         }
@@ -137,15 +180,36 @@ impl Below {
     }
 
     /// Applies a changelog record.
-    pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) {
-        let Some(value) = value else {
-            return self.buffer(key, None);
-        };
+    pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> Result<()> {
         let mut stored = mem::take(&mut self.old);
         stored.clear();
-        layout::restored(self.identity.kind, value, timestamp, &mut stored);
-        self.buffer(key, Some(&stored));
+        if let Some(value) = value {
+            layout::restored(self.identity.kind, value, timestamp, &mut stored);
+        }
+        let restored = self.restore_stored(key, value.map(|_| &*stored));
         self.old = stored;
+        restored
+    }
+
+    fn restore_stored(&mut self, key: &[u8], stored: Option<&[u8]>) -> Result<()> {
+        let Some(seen) = &mut self.seen else {
+            self.buffer(key, stored);
+            return Ok(());
+        };
+        let rows = seen.rows;
+        let row = rows.restored(key).ok_or_else(|| self.identity.malformed())?;
+        if !seen.admits_restored(row) {
+            return Ok(());
+        }
+        let mut bytes = mem::take(&mut self.logged);
+        rows.by_key(row, &mut bytes);
+        self.buffer(&bytes, stored);
+        if rows.by_time {
+            rows.by_time(row, &mut bytes);
+            self.buffer(&bytes, stored.map(|_| &[][..]));
+        }
+        self.logged = bytes;
+        Ok(())
     }
 
     /// The changelog is applied up to here.
@@ -159,26 +223,45 @@ impl Below {
             return Err(self.identity.failed());
         }
         let offset = changelog_offset.or(self.offset);
+        if let Some(seen) = self.seen.as_mut().and_then(Seen::take_changed) {
+            self.buffer(&SEEN, Some(&seen));
+        }
         if self.buffer.is_empty() && offset == self.engine.offset() {
             return Ok(());
         }
         let written = self.write_buffer(offset);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
         self.offset = offset;
+        if let Some(seen) = &mut self.seen {
+            seen.dropped_expired();
+        }
         self.clear();
         Ok(())
     }
 
     fn write_buffer(&mut self, offset: Option<i64>) -> std::result::Result<(), Cause> {
+        let expired = self.seen.as_ref().and_then(Seen::expired);
+        if let Some(expired) = &expired {
+            self.buffer.remove_before(expired);
+        }
+        let drop_before = expired.as_ref().map(<[u8; 8]>::as_slice);
         let mut writes = self.buffer.slots().map(|(_, key, value)| (key, value.as_deref()));
         if !self.engine.wants_order() {
             let writes = &mut writes;
-            return self.engine.write(Batch { writes, offset });
+            return self.engine.write(Batch {
+                drop_before,
+                writes,
+                offset,
+            });
         }
         let mut sorted: Vec<(&[u8], Option<&[u8]>)> = writes.collect();
         sorted.sort_unstable_by_key(|(key, _)| *key);
         let writes = &mut sorted.into_iter();
-        self.engine.write(Batch { writes, offset })
+        self.engine.write(Batch {
+            drop_before,
+            writes,
+            offset,
+        })
     }
 
     /// Forgets what was not committed.
@@ -187,6 +270,7 @@ impl Below {
         self.offset = self.engine.offset();
         self.topic = None;
         self.failed = false;
+        self.forget_seen();
     }
 
     pub(super) fn approximate_entries(&self) -> Result<u64> {
@@ -195,14 +279,19 @@ impl Below {
         entries.map_err(|cause| self.identity.failed_to("read", cause))
     }
 
+    /// Prepares for [`range`](Self::range).
+    pub(super) fn index(&mut self) {
+        self.buffer.index();
+        self.engine.index();
+    }
+
     /// The entries of a range; `cached` lie above all others.
     pub(super) fn range<'a>(
-        &'a mut self,
+        &'a self,
         range: &KeyRange,
         order: Order,
         cached: Option<merge::Entries<'a>>,
     ) -> Result<Range<'a>> {
-        self.buffer.index();
         let slots = self.buffer.range(range);
         let buffer = &self.buffer;
         let buffered = slots.filter_map(|slot| buffer.entry(slot).map(|(key, value)| (key, value.as_deref())));
@@ -235,6 +324,14 @@ impl Below {
             return Ok(());
         };
         let topic = *self.topic.get_or_insert_with(|| output.topic(&changelog.topic));
+        let key = match &self.seen {
+            None => key,
+            Some(seen) => {
+                let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
+                seen.rows.logged(row, &mut self.logged);
+                &self.logged
+            }
+        };
         let (value, timestamp) = match value {
             Some(stored) => {
                 let logged = layout::logged(self.identity.kind, stored, context.timestamp);
@@ -275,6 +372,20 @@ impl Below {
         match (held, value) {
             (Some(held), Some(value)) => held.set(value),
             (held, value) => *held = value.map(Small::from),
+        }
+    }
+
+    /// The times as they were at the last commit; the count of what came too late goes on.
+    fn forget_seen(&mut self) {
+        let Some(seen) = &self.seen else { return };
+        let dropped = seen.dropped;
+        match Seen::load(self.identity.kind, self.identity.engine, &*self.engine) {
+            Ok(Some(seen)) => self.seen = Some(seen.counting_from(dropped)),
+            Ok(None) => {}
+            Err(cause) => {
+                tracing::error!(store = %self.identity.store, %cause, "could not read the times seen by a store");
+                self.failed = true;
+            }
         }
     }
 

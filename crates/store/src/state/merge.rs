@@ -62,6 +62,11 @@ impl<'a> Range<'a> {
         }
     }
 
+    /// Whether the entry lent last is one of the cache.
+    pub(super) fn is_cached(&self) -> bool {
+        self.lent.cached
+    }
+
     /// The next key and value. They are lent until the next call.
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         loop {

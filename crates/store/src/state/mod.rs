@@ -9,6 +9,9 @@ mod cache;
 mod flushed;
 mod list;
 mod merge;
+mod scan;
+mod seen;
+mod timed;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,8 @@ use crate::table::Slot;
 pub use cache::CacheBudget;
 pub use flushed::Flushed;
 pub use merge::Range;
+pub use scan::{Keys, Scan, Scanned};
+pub use timed::{Closed, TimedRow};
 
 /// Restored records are handed to the engine when this many bytes of them wait.
 const RESTORE_BYTES: usize = 4 << 20;
@@ -67,6 +72,10 @@ pub struct State {
     value: Vec<u8>,
     /// The entry flushed last, if that took it out of the cache.
     left: Option<Taken>,
+    /// The bytes of the row of a window or session store that is at work.
+    row: Vec<u8>,
+    /// The latest time put into the cache of such a store.
+    cached_to: Option<i64>,
     _lease: Option<Lease>,
 }
 
@@ -80,16 +89,18 @@ pub(crate) struct Parts<'a> {
 }
 
 impl State {
-    pub(crate) fn new(parts: Parts<'_>) -> Self {
-        Self {
+    pub(crate) fn new(parts: Parts<'_>) -> Result<Self> {
+        Ok(Self {
             cache: parts.cache.map(Cache::new),
-            below: Below::new(parts.identity, parts.changelog, parts.engine),
+            below: Below::new(parts.identity, parts.changelog, parts.engine)?,
             forward: Forward::default(),
             waiting: Waiting::default(),
             value: Vec::new(),
             left: None,
+            row: Vec::new(),
+            cached_to: None,
             _lease: parts.lease,
-        }
+        })
     }
 
     /// The store's name.
@@ -175,9 +186,20 @@ impl State {
 
     /// The entries of a range as they are now: the borrow keeps them so.
     pub fn range(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
-        let cached = self.cache.as_mut().map(|cache| {
+        self.index();
+        self.indexed_range(range, order)
+    }
+
+    /// Prepares for [`indexed_range`](Self::indexed_range).
+    fn index(&mut self) {
+        if let Some(cache) = &mut self.cache {
             cache.index();
-            let cache: &Cache = cache;
+        }
+        self.below.index();
+    }
+
+    fn indexed_range(&self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
+        let cached = self.cache.as_ref().map(|cache| {
             let slots = cache.range(range);
             let entries = slots.filter_map(|slot| cache.entry(slot).map(|(key, entry)| (key, entry.value())));
             match order {
@@ -261,7 +283,7 @@ impl State {
             cache.clear();
         }
         for (key, value, timestamp) in records {
-            self.below.restore(key, value, timestamp);
+            self.below.restore(key, value, timestamp)?;
         }
         self.below.restored_to(last_offset);
         if self.below.buffered_bytes() >= RESTORE_BYTES {

@@ -105,6 +105,7 @@ impl Storage {
     ) -> Result<State> {
         let mut identity = Identity {
             kind: spec.kind,
+            engine: spec.engine,
             store: spec.name.clone(),
             task: task.to_owned(),
             path: PathBuf::from("memory"),
@@ -117,14 +118,15 @@ impl Storage {
             }
             _ => Box::new(MemoryEngine::default()),
         };
-        Ok(State::new(Parts {
+        State::new(Parts {
             identity,
             changelog,
             engine,
             // Without a budget there is no cache: every change is logged and forwarded, like Java's deletions of absent keys.
-            cache: (spec.caching && cache.total() > 0).then_some(cache),
+            // Duplicates are never cached: there is no last value of a key.
+            cache: (spec.caching && cache.total() > 0 && !spec.kind.has_duplicates()).then_some(cache),
             lease,
-        }))
+        })
     }
 
     /// The tasks that have stores on disk, such as `0_3`, in order.
@@ -254,7 +256,7 @@ fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>)
     identity.path = home.path(&place);
     let expected = layout::format(identity.kind);
     let opened = home
-        .open(&place, expected)
+        .open(&place, &expected)
         .map_err(|cause| identity.failed_to("open", cause))?;
     let found = match opened {
         Opened::Engine(engine) => return Ok(engine),
@@ -265,7 +267,7 @@ fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>)
         task: identity.task.clone(),
         path: identity.path.clone(),
         found,
-        expected: expected.to_owned(),
+        expected: expected.clone().into_owned(),
     };
     if changelog.is_none() {
         return Err(format_error(identity, found));
@@ -274,7 +276,7 @@ fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>)
     let deleted = home.delete_store(&place.task, &place.store);
     deleted.map_err(|cause| identity.failed_to("delete", cause))?;
     match home
-        .open(&place, expected)
+        .open(&place, &expected)
         .map_err(|cause| identity.failed_to("open", cause))?
     {
         Opened::Engine(engine) => Ok(engine),

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use kstreams_store::{Kind, Logging, StoreSpec};
+use kstreams_store::{Kind, Logging, SessionLayout, StoreSpec, WindowLayout};
 use kstreams_wire::TopicName;
+
+/// How much longer than the store the changelog of a window or session store keeps its records: a day, because brokers count
+/// from their own clocks.
+const ADDITIONAL_RETENTION_MS: i64 = 86_400_000;
 
 /// The configs of an internal topic, in Kafka's own keys.
 pub type InternalTopicConfig = BTreeMap<String, String>;
@@ -27,11 +31,21 @@ pub fn repartition_config(overrides: &BTreeMap<String, String>) -> InternalTopic
 /// The configs of a store's changelog. `overrides` are the application's `topic.*` settings, without the prefix; the
 /// store's own settings win over them.
 pub fn changelog_config(spec: &StoreSpec, overrides: &BTreeMap<String, String>) -> InternalTopicConfig {
-    let defaults: &[_] = match spec.kind {
-        Kind::KeyValue | Kind::TimestampedKeyValue => {
-            &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")]
+    let retention_ms = match spec.kind {
+        Kind::Window(WindowLayout { retention_ms, .. }) | Kind::Session(SessionLayout { retention_ms, .. }) => {
+            Some(retention_ms.saturating_add(ADDITIONAL_RETENTION_MS).to_string())
         }
-        _ => &[("message.timestamp.type", "CreateTime")],
+        _ => None,
+    };
+    let create_time = ("message.timestamp.type", "CreateTime");
+    let defaults: &[_] = match (spec.kind, &retention_ms) {
+        (_, Some(retention_ms)) => &[
+            ("cleanup.policy", "compact,delete"),
+            ("retention.ms", retention_ms.as_str()),
+            create_time,
+        ],
+        (Kind::KeyValue | Kind::TimestampedKeyValue, _) => &[("cleanup.policy", "compact"), create_time],
+        _ => &[create_time],
     };
     match &spec.logging {
         Logging::Enabled(own) => merged(defaults, [overrides, own]),

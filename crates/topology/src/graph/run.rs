@@ -235,9 +235,14 @@ impl Graph {
         self.parts.commit_requested
     }
 
-    /// What was counted.
+    /// What was counted, by nodes and stores.
     pub fn totals(&self) -> Totals {
-        self.parts.totals
+        let stores = self.parts.stores.iter();
+        let late: u64 = stores.map(|slot| slot.state.dropped()).sum();
+        Totals {
+            dropped: self.parts.totals.dropped + late,
+            ..self.parts.totals
+        }
     }
 
     /// The stores, in the order in which they are flushed.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use kstreams_store::Range;
 
-use super::front::Codec;
+use super::front::{Codec, Read};
 use crate::error::Result;
 
 /// The entries of a range, in order: an iterator of `Result<(K, V)>`. It borrows the store, so that nothing is written
@@ -12,12 +12,12 @@ use crate::error::Result;
 pub struct Entries<'a, K, S, V> {
     range: Range<'a>,
     codec: &'a Codec<K, S>,
-    read: fn(&Codec<K, S>, &[u8]) -> Result<V>,
+    read: Read<K, S, V>,
     value: PhantomData<fn() -> V>,
 }
 
 impl<'a, K: 'static, S: 'static, V> Entries<'a, K, S, V> {
-    pub(super) fn new(range: Range<'a>, codec: &'a Codec<K, S>, read: fn(&Codec<K, S>, &[u8]) -> Result<V>) -> Self {
+    pub(super) fn new(range: Range<'a>, codec: &'a Codec<K, S>, read: Read<K, S, V>) -> Self {
         Self {
             range,
             codec,

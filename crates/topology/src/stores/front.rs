@@ -12,6 +12,9 @@ pub struct KeyValueFront<K, V> {
     pub(super) value_bytes: Vec<u8>,
 }
 
+/// Reads what is asked for from a value's bytes.
+pub(super) type Read<K, V, T> = fn(&Codec<K, V>, &[u8]) -> Result<T>;
+
 pub(super) struct Codec<K, V> {
     topic: String,
     key: Arc<dyn Serde<K>>,
@@ -22,11 +25,7 @@ impl<K: 'static, V: 'static> KeyValueFront<K, V> {
     /// A front with these serdes, which are told `topic`.
     pub fn new(topic: &str, key: Arc<dyn Serde<K>>, value: Arc<dyn Serde<V>>) -> Self {
         Self {
-            codec: Codec {
-                topic: topic.to_owned(),
-                key,
-                value,
-            },
+            codec: Codec::new(topic, key, value),
             key_bytes: Vec::new(),
             value_bytes: Vec::new(),
         }
@@ -48,6 +47,14 @@ impl<K: 'static, V: 'static> KeyValueFront<K, V> {
 }
 
 impl<K: 'static, V: 'static> Codec<K, V> {
+    pub(super) fn new(topic: &str, key: Arc<dyn Serde<K>>, value: Arc<dyn Serde<V>>) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            key,
+            value,
+        }
+    }
+
     pub(super) fn encode_key(&self, key: &K, out: &mut Vec<u8>) -> Result<()> {
         out.clear();
         self.key

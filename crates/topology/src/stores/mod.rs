@@ -5,8 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use kstreams_store::{EngineKind, Kind, Logging, State, StoreSpec, Write};
+use kstreams_store::{EngineKind, Kind, Logging, SessionLayout, State, StoreSpec, Write};
 
 use crate::record::Data;
 use crate::serde::{DefaultSerde, Serde};
@@ -14,14 +15,20 @@ use crate::serde::{DefaultSerde, Serde};
 mod entries;
 mod front;
 mod key_value;
+mod session;
+mod timed;
 mod timestamped;
+mod window;
 
 pub use entries::Entries;
 pub use front::KeyValueFront;
 pub use key_value::{KeyValueStore, KeyValueView};
+pub use session::{SessionEntries, SessionFront, SessionStore, SessionView};
+pub use timed::{ClosedEntries, WindowEntries, WindowedEntries};
 pub use timestamped::{
     FlushedRow, TimestampedEntries, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp,
 };
+pub use window::{TimestampedWindowStore, TimestampedWindowView, WindowFront, WindowOptions, WindowStore, WindowView};
 
 /// A kind of store, at the type level: what its views look like.
 pub trait StoreKind: 'static {
@@ -207,6 +214,72 @@ impl Stores {
         })
     }
 
+    /// Values by key and window, with the types' own serdes.
+    pub fn window<K, V>(self, options: WindowOptions) -> StoreBuilder<WindowStore<K, V>>
+    where
+        K: Data + DefaultSerde,
+        V: Data + DefaultSerde,
+    {
+        self.window_with(options, Arc::new(K::Serde::default()), Arc::new(V::Serde::default()))
+    }
+
+    /// Values by key and window, with these serdes.
+    pub fn window_with<K: Data, V: Data>(
+        self,
+        options: WindowOptions,
+        key: Arc<dyn Serde<K>>,
+        value: Arc<dyn Serde<V>>,
+    ) -> StoreBuilder<WindowStore<K, V>> {
+        let layout = options.layout(false);
+        StoreBuilder::new(self.spec(Kind::Window(layout)), move |topic| {
+            WindowFront::new(topic, key.clone(), value.clone(), layout.size_ms)
+        })
+    }
+
+    /// Values with timestamps by key and window, with the types' own serdes.
+    pub fn timestamped_window<K, V>(self, options: WindowOptions) -> StoreBuilder<TimestampedWindowStore<K, V>>
+    where
+        K: Data + DefaultSerde,
+        V: Data + DefaultSerde,
+    {
+        self.timestamped_window_with(options, Arc::new(K::Serde::default()), Arc::new(V::Serde::default()))
+    }
+
+    /// Values with timestamps by key and window, with these serdes.
+    pub fn timestamped_window_with<K: Data, V: Data>(
+        self,
+        options: WindowOptions,
+        key: Arc<dyn Serde<K>>,
+        value: Arc<dyn Serde<V>>,
+    ) -> StoreBuilder<TimestampedWindowStore<K, V>> {
+        let layout = options.layout(true);
+        StoreBuilder::new(self.spec(Kind::Window(layout)), move |topic| {
+            WindowFront::new(topic, key.clone(), value.clone(), layout.size_ms)
+        })
+    }
+
+    /// Sessions, with the types' own serdes. A session is seen until the latest end is `retention` or more ahead of its own.
+    pub fn session<K, V>(self, retention: Duration) -> StoreBuilder<SessionStore<K, V>>
+    where
+        K: Data + DefaultSerde,
+        V: Data + DefaultSerde,
+    {
+        self.session_with(retention, Arc::new(K::Serde::default()), Arc::new(V::Serde::default()))
+    }
+
+    /// Sessions, with these serdes.
+    pub fn session_with<K: Data, V: Data>(
+        self,
+        retention: Duration,
+        key: Arc<dyn Serde<K>>,
+        value: Arc<dyn Serde<V>>,
+    ) -> StoreBuilder<SessionStore<K, V>> {
+        let layout = SessionLayout::new(millis(retention));
+        StoreBuilder::new(self.spec(Kind::Session(layout)), move |topic| {
+            SessionFront::new(topic, key.clone(), value.clone())
+        })
+    }
+
     fn spec(self, kind: Kind) -> StoreSpec {
         StoreSpec {
             name: self.name,
@@ -216,4 +289,9 @@ impl Stores {
             logging: Logging::enabled(),
         }
     }
+}
+
+/// A duration in whole milliseconds, as far as they can be counted.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

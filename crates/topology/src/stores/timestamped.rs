@@ -188,7 +188,7 @@ fn row<K: 'static, V: 'static>(codec: &Codec<K, V>, flushed: &Flushed<'_>) -> Re
     })
 }
 
-fn read<K: 'static, V: 'static>(codec: &Codec<K, V>, bytes: &[u8]) -> Result<ValueAndTimestamp<V>> {
+pub(super) fn read<K: 'static, V: 'static>(codec: &Codec<K, V>, bytes: &[u8]) -> Result<ValueAndTimestamp<V>> {
     let Some((timestamp, value)) = bytes.split_first_chunk() else {
         let what = format!("{} bytes to a value with timestamp: at least 8 expected", bytes.len());
         return Err(Error::User(Box::new(SerdeError::new(what))));

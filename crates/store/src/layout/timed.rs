@@ -1,0 +1,200 @@
+//! The rows of window and session stores: which segment a row is in, where it stands there, and its changelog key.
+//!
+//! A row is `segment || 0 || key || time || rest`: the number of its segment, so that an expired segment is one range of
+//! keys; a mark; the key; the time inside the segment, in as few bytes as the segment's length needs; and a sequence number
+//! where there are duplicates, or the start of a session. A window's time is its start, a session's its end. A store that is
+//! read by time has a second row without value for each of these: `segment || 1 || time || key || rest`.
+//!
+//! Changelog keys are those of Kafka Streams: `key || start || sequence` and `key || end || start`.
+
+use crate::spec::{Kind, TimeOrder};
+
+/// The key under which a store keeps its [`Seen`](crate::state) times: no segment has such a number.
+pub(crate) const SEEN: [u8; 8] = [0xff; 8];
+
+const SEGMENT: usize = 8;
+const BY_KEY: u8 = 0;
+const BY_TIME: u8 = 1;
+/// Segments up to this length need four bytes for a time inside: then its first byte is smaller than any that text has,
+/// and rows of a key that begins with another stand where Kafka Streams has them.
+const SHORT_SEGMENT_MS: i64 = 1 << 28;
+
+/// The row layout of a kind of store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub(crate) retention_ms: i64,
+    pub(crate) by_time: bool,
+    pub(crate) rest: Rest,
+    segment_ms: i64,
+}
+
+/// What stands behind the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// The sequence number of a duplicate.
+    Sequence,
+    /// The start of a session.
+    Start,
+}
+
+/// A row's place: a key, a time, and the sequence number or the session's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) time: i64,
+    pub(crate) rest: i64,
+}
+
+impl Rows {
+    /// The layout, if stores of this kind have rows with times.
+    pub(crate) fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Window(layout) => Some(Self {
+                retention_ms: layout.retention_ms,
+                segment_ms: layout.segment_ms.max(1),
+                rest: if layout.duplicates {
+                    Rest::Sequence
+                } else {
+                    Rest::Nothing
+                },
+                by_time: layout.order == TimeOrder::TimeFirst,
+            }),
+            Kind::Session(layout) => Some(Self {
+                retention_ms: layout.retention_ms,
+                segment_ms: layout.segment_ms.max(1),
+                rest: Rest::Start,
+                by_time: layout.order == TimeOrder::TimeFirst,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of the segment of a time.
+    pub(crate) fn segment(&self, time: i64) -> i64 {
+        time.div_euclid(self.segment_ms)
+    }
+
+    /// The key before which there are only rows of earlier segments.
+    pub(crate) fn segment_start(segment: i64) -> [u8; SEGMENT] {
+        ((segment as u64) ^ (1 << 63)).to_be_bytes()
+    }
+
+    /// The segment of a row's bytes.
+    pub(crate) fn segment_of(bytes: &[u8]) -> Option<i64> {
+        let (segment, _) = bytes.split_first_chunk()?;
+        Some((u64::from_be_bytes(*segment) ^ (1 << 63)) as i64)
+    }
+
+    /// Whether these are the bytes of a row that holds a value, not of one that only stands for it in the order of time.
+    pub(crate) fn is_by_key(bytes: &[u8]) -> bool {
+        bytes.get(SEGMENT) == Some(&BY_KEY)
+    }
+
+    /// Replaces `bytes` by those of a row.
+    pub(crate) fn by_key(&self, row: Row<'_>, bytes: &mut Vec<u8>) {
+        self.key_prefix(self.segment(row.time), row.key, bytes);
+        self.push_time(row.time, bytes);
+        self.push_rest(row.rest, bytes);
+    }
+
+    /// Replaces `bytes` by those of the row that stands for another one in the order of time.
+    pub(crate) fn by_time(&self, row: Row<'_>, bytes: &mut Vec<u8>) {
+        self.time_prefix(row.time, bytes);
+        bytes.extend_from_slice(row.key);
+        self.push_rest(row.rest, bytes);
+    }
+
+    /// Replaces `bytes` by what all rows of a segment begin with whose keys begin with `key`.
+    pub(crate) fn key_prefix(&self, segment: i64, key: &[u8], bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&Self::segment_start(segment));
+        bytes.push(BY_KEY);
+        bytes.extend_from_slice(key);
+    }
+
+    /// Replaces `bytes` by what all rows of a time begin with, in the order of time.
+    pub(crate) fn time_prefix(&self, time: i64, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&Self::segment_start(self.segment(time)));
+        bytes.push(BY_TIME);
+        self.push_time(time, bytes);
+    }
+
+    fn push_time(&self, time: i64, bytes: &mut Vec<u8>) {
+        let inside = time.rem_euclid(self.segment_ms);
+        if self.segment_ms <= SHORT_SEGMENT_MS {
+            bytes.extend_from_slice(&(inside as u32).to_be_bytes());
+        } else {
+            bytes.extend_from_slice(&inside.to_be_bytes());
+        }
+    }
+
+    fn push_rest(&self, rest: i64, bytes: &mut Vec<u8>) {
+        match self.rest {
+            Rest::Nothing => {}
+            Rest::Sequence => bytes.extend_from_slice(&(rest as u32).to_be_bytes()),
+            Rest::Start => bytes.extend_from_slice(&((rest as u64) ^ (1 << 63)).to_be_bytes()),
+        }
+    }
+
+    /// The row of these bytes, whichever order they are in.
+    pub(crate) fn row<'a>(&self, bytes: &'a [u8]) -> Option<Row<'a>> {
+        let segment = Self::segment_of(bytes)?;
+        let (mark, row) = bytes.get(SEGMENT..)?.split_first()?;
+        let (row, rest) = self.split_rest(row)?;
+        let wide = self.segment_ms > SHORT_SEGMENT_MS;
+        let (key, inside) = match (*mark == BY_KEY, wide) {
+            (true, false) => row.split_last_chunk().map(|(key, time)| (key, inside(*time)))?,
+            (true, true) => row
+                .split_last_chunk()
+                .map(|(key, time)| (key, i64::from_be_bytes(*time)))?,
+            (false, false) => row.split_first_chunk().map(|(time, key)| (key, inside(*time)))?,
+            (false, true) => row
+                .split_first_chunk()
+                .map(|(time, key)| (key, i64::from_be_bytes(*time)))?,
+        };
+        let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
+        Some(Row { key, time, rest })
+    }
+
+    fn split_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
+        match self.rest {
+            Rest::Nothing => Some((row, 0)),
+            Rest::Sequence => row.split_last_chunk().map(|(row, rest)| (row, inside(*rest))),
+            Rest::Start => {
+                let (row, rest) = row.split_last_chunk()?;
+                Some((row, (u64::from_be_bytes(*rest) ^ (1 << 63)) as i64))
+            }
+        }
+    }
+
+    /// Replaces `bytes` by the changelog key of a row.
+    pub(crate) fn logged(&self, row: Row<'_>, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(row.key);
+        bytes.extend_from_slice(&row.time.to_be_bytes());
+        match self.rest {
+            Rest::Nothing | Rest::Sequence => bytes.extend_from_slice(&(row.rest as u32).to_be_bytes()),
+            Rest::Start => bytes.extend_from_slice(&row.rest.to_be_bytes()),
+        }
+    }
+
+    /// The row of a changelog key.
+    pub(crate) fn restored<'a>(&self, logged: &'a [u8]) -> Option<Row<'a>> {
+        let (logged, rest) = match self.rest {
+            Rest::Nothing | Rest::Sequence => logged.split_last_chunk().map(|(key, rest)| (key, inside(*rest)))?,
+            Rest::Start => logged
+                .split_last_chunk()
+                .map(|(key, rest)| (key, i64::from_be_bytes(*rest)))?,
+        };
+        let (key, time) = logged.split_last_chunk()?;
+        let time = i64::from_be_bytes(*time);
+        Some(Row { key, time, rest })
+    }
+}
+
+fn inside(bytes: [u8; 4]) -> i64 {
+    i64::from(u32::from_be_bytes(bytes))
+}

@@ -1,0 +1,212 @@
+//! Window and session stores: rows by key and time.
+//!
+//! They are byte maps like all others, from keys that [`layout::timed`](crate::layout) makes. What differs is written here
+//! and in `scan`: a row's place is a key, a time and, for sessions, a start; the cache is not filled by reads; rows
+//! disappear as time goes on.
+
+use crate::error::Result;
+use crate::layout::timed::{Rest, Row, Rows};
+use crate::range::{KeyRange, Order};
+use crate::spec::Kind;
+use crate::state::cache::Entry;
+use crate::state::{State, Write};
+
+/// A row of a window or session store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedRow<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// A window's or a session's start.
+    pub start: i64,
+    /// A session's end; a window's start again.
+    pub time: i64,
+    /// The value, in the layout of the store.
+    pub value: &'a [u8],
+}
+
+impl<'a> TimedRow<'a> {
+    pub(super) fn new(rows: &Rows, row: Row<'a>, value: &'a [u8]) -> Self {
+        Self {
+            key: row.key,
+            start: if rows.rest == Rest::Start { row.rest } else { row.time },
+            time: row.time,
+            value,
+        }
+    }
+}
+
+impl Kind {
+    /// The key and the times of a row that left the cache of a window or session store: [`Flushed::key`](crate::Flushed)
+    /// are its bytes. Its value is left empty. `None` if these are not the bytes of such a row.
+    pub fn timed_row(self, bytes: &[u8]) -> Option<TimedRow<'_>> {
+        let rows = Rows::of(self)?;
+        Some(TimedRow::new(&rows, rows.row(bytes)?, &[]))
+    }
+}
+
+/// Window and session stores.
+impl State {
+    /// The value of a key in the window that begins at `start`. Where there are duplicates it is the one put last into the
+    /// whole store, if that has this key and start; Kafka Streams' stores in memory find none.
+    pub fn window_get(&mut self, key: &[u8], start: i64) -> Result<Option<&[u8]>> {
+        let last = self.below.seen().map_or(0, |seen| match seen.rows.rest {
+            Rest::Sequence if !seen.in_memory => seen.last_value,
+            _ => 0,
+        });
+        self.timed_get(Row {
+            key,
+            time: start,
+            rest: i64::from(last),
+        })
+    }
+
+    /// The value of a session.
+    pub fn session_get(&mut self, key: &[u8], start: i64, end: i64) -> Result<Option<&[u8]>> {
+        self.timed_get(Row {
+            key,
+            time: end,
+            rest: start,
+        })
+    }
+
+    /// Sets or, with `None`, deletes the value of a key in the window that begins at `start`. Where there are duplicates it
+    /// is added, and `None` changes nothing. What comes too late is dropped and counted, but still logged.
+    pub fn window_put(&mut self, write: &mut Write<'_>, key: &[u8], start: i64, value: Option<&[u8]>) -> Result<()> {
+        let number = self.below.seen_mut().map_or(0, |seen| seen.number(value.is_some()));
+        let row = Row {
+            key,
+            time: start,
+            rest: number,
+        };
+        self.timed_put(write, row, value)
+    }
+
+    /// Sets or, with `None`, deletes the value of a session. What comes too late is dropped and counted, but still logged.
+    pub fn session_put(
+        &mut self,
+        write: &mut Write<'_>,
+        key: &[u8],
+        (start, end): (i64, i64),
+        value: Option<&[u8]>,
+    ) -> Result<()> {
+        let row = Row {
+            key,
+            time: end,
+            rest: start,
+        };
+        self.timed_put(write, row, value)
+    }
+
+    /// How many puts came too late so far.
+    pub fn dropped(&self) -> u64 {
+        self.below.seen().map_or(0, |seen| seen.dropped)
+    }
+
+    /// The largest time of a row ever put, not counting what is only in the cache.
+    pub fn observed_time(&self) -> Option<i64> {
+        self.below.seen().and_then(|seen| seen.observed())
+    }
+
+    /// Lets go of rows before `time` in a store that is read by time, as far as they are older than the retention, too.
+    pub fn forget(&mut self, time: i64) {
+        if let Some(seen) = self.below.seen_mut() {
+            seen.forget(time);
+        }
+    }
+
+    /// The rows with a time from `from` to `to`, both inclusive, of a store that is read by time: in the order of time, then
+    /// key. They are found even if they are older than the retention, until [`forget`](Self::forget) lets them go; with
+    /// `visible` only those that other reads find, too.
+    pub fn closed(&mut self, from: i64, to: i64, visible: bool) -> Result<Closed<'_>> {
+        let keys = self.indexed_rows(from, to, visible)?;
+        Ok(Closed {
+            state: self,
+            keys,
+            taken: 0,
+        })
+    }
+
+    fn timed_get(&mut self, row: Row<'_>) -> Result<Option<&[u8]>> {
+        let Some(seen) = self.below.seen() else {
+            return Ok(None);
+        };
+        seen.rows.by_key(row, &mut self.row);
+        let found = self.cache.as_mut().and_then(|cache| cache.touch(&self.row));
+        if let Some(slot) = found {
+            return Ok(self.cache.as_ref().and_then(|cache| cache.at(slot)?.value()));
+        }
+        Ok(self.below.read(&self.row, &mut self.value)?.then_some(&self.value))
+    }
+
+    fn timed_put(&mut self, write: &mut Write<'_>, row: Row<'_>, value: Option<&[u8]>) -> Result<()> {
+        let Some(seen) = self.below.seen() else {
+            return Ok(());
+        };
+        let rows = seen.rows;
+        if self.cache.is_some() {
+            self.cached_to = self.cached_to.max(Some(row.time));
+        }
+        let mut bytes = std::mem::take(&mut self.row);
+        rows.by_key(row, &mut bytes);
+        let mut put = self.put(write, &bytes, value);
+        if rows.by_time && put.is_ok() {
+            rows.by_time(row, &mut bytes);
+            put = self.put(write, &bytes, value.map(|_| &[][..]));
+        }
+        self.row = bytes;
+        put
+    }
+
+    /// The rows that stand for others in the order of time, one after the other, each behind its length.
+    fn indexed_rows(&mut self, from: i64, to: i64, visible: bool) -> Result<Vec<Vec<u8>>> {
+        let Some(seen) = self.below.seen() else {
+            return Ok(Vec::new());
+        };
+        let (rows, horizon) = (seen.rows, seen.horizon());
+        let mut found = Vec::new();
+        let mut range = self.range(&KeyRange::all(), Order::Forward)?;
+        while let Some((key, _)) = range.next_entry()? {
+            let Some(row) = rows.row(key) else { continue };
+            if Rows::is_by_key(key) || row.time < from || row.time > to || (visible && row.time <= horizon) {
+                continue;
+            }
+            found.push(key.to_vec());
+        }
+        Ok(found)
+    }
+}
+
+/// Rows in the order of time, lent one by one.
+pub struct Closed<'a> {
+    state: &'a mut State,
+    keys: Vec<Vec<u8>>,
+    taken: usize,
+}
+
+impl Closed<'_> {
+    /// The next row. It is lent until the next call.
+    pub fn next_row(&mut self) -> Result<Option<TimedRow<'_>>> {
+        let Some(seen) = self.state.below.seen() else {
+            return Ok(None);
+        };
+        let rows = seen.rows;
+        while let Some(row) = self.keys.get(self.taken).and_then(|key| rows.row(key)) {
+            self.taken += 1;
+            rows.by_key(row, &mut self.state.row);
+            let state = &mut *self.state;
+            let cached = state.cache.as_ref().and_then(|cache| cache.find(&state.row));
+            let found = match cached.and_then(|slot| state.cache.as_ref()?.at(slot)) {
+                Some(entry) => {
+                    state.value.clear();
+                    state.value.extend_from_slice(Entry::value(entry).unwrap_or_default());
+                    entry.value().is_some()
+                }
+                None => state.below.read_any(&state.row, &mut state.value)?,
+            };
+            if found {
+                return Ok(Some(TimedRow::new(&rows, row, &self.state.value)));
+            }
+        }
+        Ok(None)
+    }
+}
