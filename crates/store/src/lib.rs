@@ -5,7 +5,7 @@
 //! offset and in one atomic batch. Typed views of it are made above this crate.
 //!
 //! Map, in reading order: `context` and `output` (what a task lends to its stores), `spec` (what a store is), `range`
-//! (which keys a read wants), `layout` (how values become bytes), `table` (the map inside everything), `engine` (where
+//! (which keys a read wants), `record` (what changelogs hold), `layout` (how values become bytes), `table` (the map inside everything), `engine` (where
 //! entries rest), `state` (the write path, the cache, the merge of reads), `storage` (the directory).
 
 pub mod context;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod layout;
 pub mod output;
 pub mod range;
+pub mod record;
 pub mod spec;
 pub mod state;
 pub mod storage;
@@ -26,6 +27,11 @@ pub use context::RecordContext;
 pub use error::{Error, Result};
 pub use output::{Output, OutputError, OutputRecord, TopicId};
 pub use range::{KeyRange, Order};
-pub use spec::{Changelog, EngineKind, Kind, Logging, SessionLayout, StoreSpec, TimeOrder, WindowLayout, segment_ms};
+pub use record::ChangelogRecord;
+pub use spec::{
+    Changelog, EngineKind, Kind, Logging, SessionLayout, StoreSpec, TimeOrder, VersionedLayout, WindowLayout,
+    segment_ms,
+};
+pub use state::kind::PutOutcome;
 pub use state::{CacheBudget, Closed, Flushed, Forward, Keys, Range, Scan, Scanned, State, TimedRow, Write};
 pub use storage::{PersistentEngine, Storage, StorageConfig};

@@ -33,6 +33,14 @@ impl KeyRange {
         }
     }
 
+    /// Every key behind this one.
+    pub fn after(key: &[u8]) -> Self {
+        Self {
+            start: Bound::Excluded(key.to_vec()),
+            end: Bound::Unbounded,
+        }
+    }
+
     /// Every key that starts with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Self {
         let mut end = prefix.to_vec();

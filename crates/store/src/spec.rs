@@ -31,6 +31,14 @@ pub enum Kind {
     Window(WindowLayout),
     /// Values by key and session: its first and its last time.
     Session(SessionLayout),
+    /// The versions of each key's value, as long as their history is kept.
+    Versioned(VersionedLayout),
+    /// Lists: a put adds a value to those of its key. The changelog carries the whole list.
+    List,
+    /// Changes of a table that wait for their time, one per key. The changelog gets them at each flush.
+    Suppression,
+    /// Records of a stream that wait for the table that they are joined with.
+    GraceBuffer,
 }
 
 impl Kind {
@@ -107,6 +115,25 @@ pub enum TimeOrder {
 pub const fn segment_ms(retention_ms: i64) -> i64 {
     let half = retention_ms / 2;
     if half > 60_000 { half } else { 60_000 }
+}
+
+/// How long a versioned store remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VersionedLayout {
+    /// Milliseconds of history: versions that ended earlier are gone, and no version may begin earlier.
+    pub history_ms: i64,
+    /// Milliseconds of history that are forgotten at once.
+    pub segment_ms: i64,
+}
+
+impl VersionedLayout {
+    /// A history of this length, in segments of the length that goes with it.
+    pub fn new(history_ms: i64) -> Self {
+        Self {
+            history_ms,
+            segment_ms: crate::layout::versioned::segment_ms(history_ms),
+        }
+    }
 }
 
 /// Where a store keeps its entries.

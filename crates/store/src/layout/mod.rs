@@ -1,11 +1,15 @@
 //! How a store's kind becomes bytes: in the engine, and in the changelog.
 //!
-//! A layout is two functions: what of a stored value goes to the changelog, and how a changelog record becomes a stored
-//! value again. One file per layout.
+//! One file per layout. Where a store's rows are its changelog's records, a layout is two functions: what of a stored
+//! value goes to the changelog, and how a changelog record becomes a stored value again. The kinds whose rows are others
+//! log and restore by themselves, see [`kind`](crate::state::kind).
 
+pub mod buffered;
+pub mod list;
 pub mod plain;
 pub(crate) mod timed;
 pub mod timestamped;
+pub mod versioned;
 
 use std::borrow::Cow;
 
@@ -17,7 +21,7 @@ pub(crate) fn logged(kind: Kind, stored: &[u8], record_timestamp: i64) -> Option
         Kind::TimestampedKeyValue | Kind::Window(WindowLayout { timestamped: true, .. }) => {
             timestamped::split(stored).map(|(timestamp, value)| (value, timestamp))
         }
-        Kind::KeyValue | Kind::Window(_) | Kind::Session(_) => Some((stored, record_timestamp)),
+        _ => Some((stored, record_timestamp)),
     }
 }
 
@@ -27,7 +31,7 @@ pub(crate) fn restored(kind: Kind, value: &[u8], timestamp: i64, stored: &mut Ve
         Kind::TimestampedKeyValue | Kind::Window(WindowLayout { timestamped: true, .. }) => {
             timestamped::join(timestamp, value, stored);
         }
-        Kind::KeyValue | Kind::Window(_) | Kind::Session(_) => plain::join(value, stored),
+        _ => plain::join(value, stored),
     }
 }
 
@@ -47,5 +51,9 @@ pub(crate) fn format(kind: Kind) -> Cow<'static, str> {
             format!("1:window:{segment_ms}{by_time}{duplicates}:{value}").into()
         }
         Kind::Session(layout) => format!("1:session:{}{}:plain", layout.segment_ms, by_time(layout.order)).into(),
+        Kind::Versioned(layout) => format!("1:versioned:{}", layout.segment_ms).into(),
+        Kind::List => "1:list".into(),
+        Kind::Suppression => "1:suppression".into(),
+        Kind::GraceBuffer => "1:grace-buffer".into(),
     }
 }

@@ -2,8 +2,6 @@
 
 use std::mem;
 
-use kstreams_wire::Headers;
-
 use crate::context::RecordContext;
 use crate::engine::{Batch, Cause, Engine};
 use crate::error::{Error, Result};
@@ -12,19 +10,18 @@ use crate::layout;
 use crate::layout::timed::{Rest, Rows, SEEN};
 use crate::output::{Output, OutputRecord, TopicId};
 use crate::range::{KeyRange, Order};
+use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::small::Small;
 use crate::spec::Changelog;
 use crate::state::Forward;
 use crate::state::flushed::Flushed;
+use crate::state::kind::{self, DirtyKeys};
 use crate::state::merge::{self, Range};
 use crate::state::seen::Seen;
 use crate::table::Table;
 
 /// What a key and its value weigh in the buffer beside their bytes, roughly.
 const ENTRY_BYTES: usize = 80;
-
-/// Changelog records carry no headers.
-static NO_HEADERS: Headers = Headers::new();
 
 pub(super) struct Below {
     identity: Identity,
@@ -41,6 +38,8 @@ pub(super) struct Below {
     logged: Vec<u8>,
     /// The value before the change being flushed.
     old: Vec<u8>,
+    /// The keys that are logged at the next flush, in stores that log no sooner.
+    pub(super) dirty: DirtyKeys,
     /// A write failed half-way: the changelog may lack what the buffer has.
     failed: bool,
 }
@@ -68,6 +67,7 @@ impl Below {
             offset: engine.offset(),
             engine,
             old: Vec::new(),
+            dirty: DirtyKeys::default(),
             failed: false,
         })
     }
@@ -180,13 +180,16 @@ impl Below {
     }
 
     /// Applies a changelog record.
-    pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> Result<()> {
+    pub(super) fn restore(&mut self, record: &ChangelogRecord<'_>) -> Result<()> {
+        if kind::restore(self, record)? {
+            return Ok(());
+        }
         let mut stored = mem::take(&mut self.old);
         stored.clear();
-        if let Some(value) = value {
-            layout::restored(self.identity.kind, value, timestamp, &mut stored);
+        if let Some(value) = record.value {
+            layout::restored(self.identity.kind, value, record.timestamp, &mut stored);
         }
-        let restored = self.restore_stored(key, value.map(|_| &*stored));
+        let restored = self.restore_stored(record.key, record.value.map(|_| &*stored));
         self.old = stored;
         restored
     }
@@ -210,6 +213,13 @@ impl Below {
         }
         self.logged = bytes;
         Ok(())
+    }
+
+    /// Has a key logged at the next flush.
+    pub(super) fn mark_dirty(&mut self, key: &[u8]) {
+        if let Some(Changelog::Own(_)) = &self.changelog {
+            self.dirty.insert(key);
+        }
     }
 
     /// The changelog is applied up to here.
@@ -267,6 +277,7 @@ impl Below {
     /// Forgets what was not committed.
     pub(super) fn discard(&mut self) {
         self.clear();
+        self.dirty.clear();
         self.offset = self.engine.offset();
         self.topic = None;
         self.failed = false;
@@ -320,47 +331,67 @@ impl Below {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<()> {
-        let Some(Changelog::Own(changelog)) = &self.changelog else {
-            return Ok(());
-        };
-        let topic = *self.topic.get_or_insert_with(|| output.topic(&changelog.topic));
+        let mut logged = mem::take(&mut self.logged);
         let key = match &self.seen {
             None => key,
             Some(seen) => {
                 let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
-                seen.rows.logged(row, &mut self.logged);
-                &self.logged
+                seen.rows.logged(row, &mut logged);
+                &logged
             }
         };
         let (value, timestamp) = match value {
             Some(stored) => {
-                let logged = layout::logged(self.identity.kind, stored, context.timestamp);
-                let (value, timestamp) = logged.ok_or_else(|| self.identity.malformed())?;
+                let parts = layout::logged(self.identity.kind, stored, context.timestamp);
+                let (value, timestamp) = parts.ok_or_else(|| self.identity.malformed())?;
                 (Some(value), timestamp)
             }
             None => (None, context.timestamp),
         };
-        if timestamp < 0 {
+        let record = Logged {
+            key,
+            value,
+            timestamp: Some(timestamp),
+            headers: &NO_HEADERS,
+        };
+        let sent = self.send(output, record);
+        self.logged = logged;
+        sent
+    }
+
+    /// Sends a record to the changelog, if the store has one of its own.
+    pub(super) fn send(&mut self, output: &mut dyn Output, record: Logged<'_>) -> Result<()> {
+        let Some(Changelog::Own(changelog)) = &self.changelog else {
+            return Ok(());
+        };
+        if self.failed {
+            return Err(self.identity.failed());
+        }
+        let topic = *self.topic.get_or_insert_with(|| output.topic(&changelog.topic));
+        if let Some(timestamp) = record.timestamp.filter(|timestamp| *timestamp < 0) {
+            self.failed = true;
             return Err(Error::NegativeTimestamp {
                 store: self.identity.store.clone(),
                 timestamp,
             });
         }
-        let record = OutputRecord {
+        let sent = output.send(OutputRecord {
             topic,
             partition: Some(changelog.partition),
-            key: Some(key),
-            value,
-            timestamp: Some(timestamp),
-            headers: &NO_HEADERS,
-        };
-        output.send(record).map_err(|source| Error::Changelog {
+            key: Some(record.key),
+            value: record.value,
+            timestamp: record.timestamp,
+            headers: record.headers,
+        });
+        self.failed = sent.is_err();
+        sent.map_err(|source| Error::Changelog {
             store: self.identity.store.clone(),
             source,
         })
     }
 
-    fn buffer(&mut self, key: &[u8], value: Option<&[u8]>) {
+    /// Buffers a write, without logging it.
+    pub(super) fn buffer(&mut self, key: &[u8], value: Option<&[u8]>) {
         let bytes = value.map_or(0, <[u8]>::len);
         let Some(slot) = self.buffer.find(key) else {
             self.buffer.insert_new(key, value.map(Small::from));

@@ -7,6 +7,7 @@
 mod below;
 mod cache;
 mod flushed;
+pub mod kind;
 mod list;
 mod merge;
 mod scan;
@@ -22,10 +23,12 @@ use crate::error::Result;
 use crate::identity::Identity;
 use crate::output::Output;
 use crate::range::{KeyRange, Order};
+use crate::record::ChangelogRecord;
 use crate::spec::{Changelog, Kind};
 use crate::state::below::{Below, Passed};
 use crate::state::cache::{Cache, Entry, Taken};
 use crate::state::flushed::Waiting;
+use crate::state::kind::Row;
 use crate::storage::Lease;
 use crate::table::Slot;
 
@@ -70,6 +73,8 @@ pub struct State {
     waiting: Waiting,
     /// The value read last, where it is not lent by the cache.
     value: Vec<u8>,
+    /// The row read or written last, in stores of rows.
+    scratch: Row,
     /// The entry flushed last, if that took it out of the cache.
     left: Option<Taken>,
     /// The bytes of the row of a window or session store that is at work.
@@ -96,6 +101,7 @@ impl State {
             forward: Forward::default(),
             waiting: Waiting::default(),
             value: Vec::new(),
+            scratch: Row::default(),
             left: None,
             row: Vec::new(),
             cached_to: None,
@@ -223,7 +229,7 @@ impl State {
                 self.waiting.push(change, passed, self.below.old());
             }
         }
-        Ok(())
+        kind::flush(&mut self.below, output)
     }
 
     /// Like [`flush`](Self::flush), but hands out each change that is to be forwarded, so that no list of them is made.
@@ -272,18 +278,18 @@ impl State {
         self.below.offset()
     }
 
-    /// Applies changelog records: key, value (`None` deletes) and timestamp. `last_offset` is that of the last one. They
+    /// Applies changelog records. `last_offset` is that of the last one. They
     /// become durable in large batches on the way, and all of them at the next commit: `commit(None)` ends a restoration.
     pub fn restore<'r>(
         &mut self,
-        records: impl IntoIterator<Item = (&'r [u8], Option<&'r [u8]>, i64)>,
+        records: impl IntoIterator<Item = impl Into<ChangelogRecord<'r>>>,
         last_offset: i64,
     ) -> Result<()> {
         if let Some(cache) = &mut self.cache {
             cache.clear();
         }
-        for (key, value, timestamp) in records {
-            self.below.restore(key, value, timestamp)?;
+        for record in records {
+            self.below.restore(&record.into())?;
         }
         self.below.restored_to(last_offset);
         if self.below.buffered_bytes() >= RESTORE_BYTES {

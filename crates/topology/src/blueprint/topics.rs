@@ -44,8 +44,17 @@ pub fn changelog_config(spec: &StoreSpec, overrides: &BTreeMap<String, String>) 
             ("retention.ms", retention_ms.as_str()),
             create_time,
         ],
-        (Kind::KeyValue | Kind::TimestampedKeyValue, _) => &[("cleanup.policy", "compact"), create_time],
-        _ => &[create_time],
+        _ => &[("cleanup.policy", "compact"), create_time],
+    };
+    // Compaction keeps the last version of a key only: the others must be there as long as the history reaches.
+    let lag_ms = match spec.kind {
+        Kind::Versioned(layout) => layout.history_ms.saturating_add(ADDITIONAL_RETENTION_MS).to_string(),
+        _ => String::new(),
+    };
+    let lag = ("min.compaction.lag.ms", lag_ms.as_str());
+    let defaults = match spec.kind {
+        Kind::Versioned(_) => &[defaults, &[lag]].concat(),
+        _ => defaults,
     };
     match &spec.logging {
         Logging::Enabled(own) => merged(defaults, [overrides, own]),

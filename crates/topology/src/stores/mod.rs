@@ -12,22 +12,32 @@ use kstreams_store::{EngineKind, Kind, Logging, SessionLayout, State, StoreSpec,
 use crate::record::Data;
 use crate::serde::{DefaultSerde, Serde};
 
+mod buffer;
 mod entries;
 mod front;
+mod join_rows;
 mod key_value;
 mod session;
+mod suppression;
 mod timed;
 mod timestamped;
+mod versioned;
 mod window;
 
+pub use buffer::{BufferedRecord, TimeOrderedBuffer, TimeOrderedBufferView};
 pub use entries::Entries;
 pub use front::KeyValueFront;
+pub use join_rows::{JoinRow, JoinRows, JoinRowsFront, JoinRowsView, JoinSide, SideValue};
 pub use key_value::{KeyValueStore, KeyValueView};
+pub use kstreams_store::PutOutcome;
+pub use kstreams_store::state::kind::SuppressionTotals;
 pub use session::{SessionEntries, SessionFront, SessionStore, SessionView};
+pub use suppression::{SuppressBuffer, SuppressBufferView, SuppressedChange};
 pub use timed::{ClosedEntries, WindowEntries, WindowedEntries};
 pub use timestamped::{
     FlushedRow, TimestampedEntries, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp,
 };
+pub use versioned::{VersionedKeyValueStore, VersionedRecord, VersionedView};
 pub use window::{TimestampedWindowStore, TimestampedWindowView, WindowFront, WindowOptions, WindowStore, WindowView};
 
 /// A kind of store, at the type level: what its views look like.

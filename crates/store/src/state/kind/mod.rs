@@ -1,0 +1,77 @@
+//! The kinds of stores whose rows are not their changelog's records: each has its own operations on rows, its own records
+//! and its own way back from these.
+//!
+//! What such a store knows beside its entries (the time it has reached, how much it holds) is kept in rows, too: so it is
+//! committed, discarded and restored with them.
+
+mod dirty;
+mod grace;
+mod suppression;
+mod versions;
+
+use crate::error::Result;
+use crate::record::ChangelogRecord;
+use crate::spec::Kind;
+use crate::state::State;
+use crate::state::below::Below;
+
+pub(super) use dirty::DirtyKeys;
+pub use grace::{GraceBuffer, Waiting};
+pub use suppression::{Suppressed, Suppression, SuppressionTotals};
+pub use versions::{PutOutcome, Version, Versions};
+
+/// The key and the value of a row.
+#[derive(Default)]
+pub(super) struct Row {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// A store of another kind than the operation is for.
+const OTHER_KIND: &str = "a store's operations are those of its kind";
+
+impl State {
+    /// The operations of a versioned store.
+    ///
+    /// # Panics
+    /// If the store is of another kind.
+    pub fn versions(&mut self) -> Versions<'_> {
+        Versions::new(&mut self.below, &mut self.scratch)
+    }
+
+    /// The operations of a suppression buffer.
+    ///
+    /// # Panics
+    /// If the store is of another kind.
+    pub fn suppression(&mut self) -> Suppression<'_> {
+        Suppression::new(&mut self.below, &mut self.scratch)
+    }
+
+    /// The operations of a buffer of stream records.
+    ///
+    /// # Panics
+    /// If the store is of another kind.
+    pub fn grace_buffer(&mut self) -> GraceBuffer<'_> {
+        GraceBuffer::new(&mut self.below, &mut self.scratch)
+    }
+}
+
+/// Applies a changelog record of one of these kinds; false if the store is of another kind.
+pub(super) fn restore(below: &mut Below, record: &ChangelogRecord<'_>) -> Result<bool> {
+    let mut row = Row::default();
+    match below.identity().kind {
+        Kind::Versioned(_) => Versions::new(below, &mut row).restore(record)?,
+        Kind::Suppression => Suppression::new(below, &mut row).restore(record)?,
+        Kind::GraceBuffer => GraceBuffer::new(below, &mut row).restore(record)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Logs what of these kinds is logged at flushes only.
+pub(super) fn flush(below: &mut Below, output: &mut dyn crate::output::Output) -> Result<()> {
+    match below.identity().kind {
+        Kind::Suppression => Suppression::new(below, &mut Row::default()).flush(output),
+        _ => Ok(()),
+    }
+}
