@@ -281,6 +281,26 @@ fn tables_grouped_by_other_keys() {
     });
 }
 
+#[test]
+fn table_joins() {
+    let sides = |b: &Builder| (b.table::<String, String>("t1"), b.table::<String, String>("t2"));
+    check("table_table_join", |b| {
+        let (left, right) = sides(b);
+        left.join(&right, |left: String, _| left);
+    });
+    check("table_table_left_join_mat", |b| {
+        let (left, right) = sides(b);
+        left.left_join(&right, |left: String, _| left)
+            .materialized(Materialized::new());
+    });
+    check("table_table_outer_join_named", |b| {
+        let (left, right) = sides(b);
+        left.outer_join(&right, |left: Option<String>, _| left)
+            .named("j")
+            .materialized("st");
+    });
+}
+
 fn input(builder: &Builder) -> KStream<String, String> {
     stream(builder, "in")
 }

@@ -1,6 +1,6 @@
 //! Joins.
 
-use super::{Global, Handle, Program, Stream, materialized};
+use super::{Global, Handle, Program, Stream, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
 use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde};
@@ -56,5 +56,39 @@ impl Program {
             joined
         };
         Ok(Handle::Stream(Stream::new(joined, left.key, out)))
+    }
+
+    pub(super) fn table_table_join(&self, node: &Node) -> Result<Handle> {
+        let from = node.from();
+        let [left, right] = from.as_slice() else {
+            return malformed(format!("node {} needs two sides", node.id));
+        };
+        let (Handle::Table(left), Handle::Table(right)) = (self.handle(left)?, self.handle(right)?) else {
+            return malformed(format!("node {} joins two tables", node.id));
+        };
+        let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+        let joined = match node.text("kind")? {
+            "inner" => left.table.join(&right.table, move |left: Value, right: Value| {
+                call(None, left.some().as_ref(), right.some().as_ref())
+            }),
+            "left" => left
+                .table
+                .left_join(&right.table, move |left: Value, right: Option<Value>| {
+                    call(None, left.some().as_ref(), right.and_then(Value::some).as_ref())
+                }),
+            "outer" => left
+                .table
+                .outer_join(&right.table, move |left: Option<Value>, right: Option<Value>| {
+                    let (left, right) = (left.and_then(Value::some), right.and_then(Value::some));
+                    call(None, left.as_ref(), right.as_ref())
+                }),
+            other => return malformed(format!("no kind {other} of node {}", node.id)),
+        };
+        let joined = Table {
+            table: joined,
+            key: left.key,
+            value: out,
+        };
+        Ok(Handle::Table(joined.settled(node)?))
     }
 }

@@ -97,8 +97,8 @@ impl Program {
             "table" => self.table(node)?,
             "global_table" => self.global_table(node)?,
             "stream_global_join" => self.stream_global_join(node)?,
-            "stream_stream_join" | "stream_table_join" | "table_table_join" | "fk_join" | "cogroup" | "windowed_by"
-            | "suppress" => {
+            "table_table_join" => self.table_table_join(node)?,
+            "stream_stream_join" | "stream_table_join" | "fk_join" | "cogroup" | "windowed_by" | "suppress" => {
                 return Err(CaseError::Unsupported(node.op.clone()));
             }
             "merge" => self.merge(node)?,

@@ -30,21 +30,23 @@ impl Table {
             }
             other => return malformed(format!("no op {other} of a table")),
         };
-        let table = if node.is_bare() {
-            table
-        } else {
-            table.materialized(materialized(node, self.key, value)?)
-        };
-        let table = if let Some(name) = &node.name {
-            table.named(name)
-        } else {
-            table
-        };
-        Ok(Handle::Table(Table {
+        let mapped = Self {
             table,
             key: self.key,
             value,
-        }))
+        };
+        Ok(Handle::Table(mapped.settled(node)?))
+    }
+
+    /// The same table, stored and named as its node says.
+    pub(super) fn settled(mut self, node: &Node) -> Result<Self> {
+        if !node.is_bare() {
+            self.table = self.table.materialized(materialized(node, self.key, self.value)?);
+        }
+        if let Some(name) = &node.name {
+            self.table = self.table.named(name);
+        }
+        Ok(self)
     }
 
     fn group_by(&self, node: &Node) -> Result<Handle> {

@@ -15,6 +15,7 @@ mod convert;
 mod filter;
 mod global;
 mod group;
+mod join;
 mod map;
 mod mapped;
 mod rows;

@@ -9,3 +9,4 @@ mod join;
 mod process;
 mod stateless;
 mod table;
+mod table_join;
