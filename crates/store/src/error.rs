@@ -72,6 +72,12 @@ pub enum Error {
         /// The store.
         store: String,
     },
+    /// A global store was written to by a processor that is not the one that fills it.
+    #[error("store \"{store}\" is global: only the processor that fills it from its topic may write to it")]
+    ReadOnly {
+        /// The store.
+        store: String,
+    },
     /// The same store of the same task is open elsewhere in this process.
     #[error("store \"{store}\" of task {task} is still open on another thread")]
     InUse {

@@ -36,6 +36,13 @@ impl Identity {
         }
     }
 
+    /// It belongs to another thread.
+    pub(crate) fn read_only(&self) -> Error {
+        Error::ReadOnly {
+            store: self.store.clone(),
+        }
+    }
+
     /// A value is not in the layout of the store's kind.
     pub(crate) fn malformed(&self) -> Error {
         Error::Malformed {

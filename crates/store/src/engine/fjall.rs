@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use ::fjall::config::HashRatioPolicy;
 use ::fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 
-use crate::engine::{Batch, Cause, Cursor, Engine, Home, Opened, Place};
+use crate::engine::shared::{ReadOnly, Reads};
+use crate::engine::{Batch, Cause, Cursor, Engine, Home, NewReader, Opened, Place};
 use crate::range::{KeyRange, Order};
 
 /// Bytes of one store that wait in memory before they are sorted into files. Every task has such stores, so this is what
@@ -142,8 +143,9 @@ impl Home for FjallHome {
         }
         let (database, meta) = self.database()?;
         let mut batch = database.batch().durability(Some(PersistMode::SyncData));
-        batch.remove(&meta, meta_key(task, store, FORMAT));
-        batch.remove(&meta, meta_key(task, store, OFFSET));
+        for said in meta.prefix(meta_key(task, store, "")) {
+            batch.remove(&meta, said.key()?);
+        }
         // First what the store says of itself: entries that a crash leaves behind have no format, and are not trusted.
         batch.commit()?;
         let entries = database.keyspace(&keyspace_name(task, store)?, KeyspaceCreateOptions::default)?;
@@ -174,6 +176,11 @@ fn offset_bytes(offset: i64, changelog: &str) -> Vec<u8> {
     [&offset.to_be_bytes(), changelog.as_bytes()].concat()
 }
 
+/// Where the position of one of several partitions stands.
+fn position_key(offset_key: &str, partition: &str) -> String {
+    format!("{offset_key}/{partition}")
+}
+
 fn offset_of(bytes: &[u8], changelog: &str) -> Option<i64> {
     let (offset, name) = bytes.split_first_chunk()?;
     (name == changelog.as_bytes()).then(|| i64::from_be_bytes(*offset))
@@ -190,21 +197,11 @@ struct FjallEngine {
 
 impl Engine for FjallEngine {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
-        let found = self.entries.get(key)?;
-        if let Some(found) = &found {
-            value.extend_from_slice(found);
-        }
-        Ok(found.is_some())
+        Reads::get(&self.entries, key, value)
     }
 
     fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
-        let mut cursor = FjallCursor {
-            entries: self.entries.range::<&[u8], _>(range.bounds()),
-            order,
-            here: None,
-        };
-        cursor.advance()?;
-        Ok(Box::new(cursor))
+        Reads::range(&self.entries, range, order)
     }
 
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
@@ -228,6 +225,13 @@ impl Engine for FjallEngine {
                 offset_bytes(offset, &self.changelog),
             );
         }
+        for (partition, position) in writes.positions {
+            batch.insert(
+                &self.meta,
+                position_key(&self.offset_key, partition),
+                offset_bytes(*position, partition),
+            );
+        }
         batch.commit()?;
         self.offset = writes.offset.or(self.offset);
         Ok(())
@@ -238,12 +242,46 @@ impl Engine for FjallEngine {
     }
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
-        let puts = writes.filter(|(_, put)| *put).count();
-        Ok((self.entries.approximate_len() + puts) as u64)
+        self.entries.approximate_entries(writes)
     }
 
     fn close(&mut self) -> Result<(), Cause> {
         Ok(self.database.persist(PersistMode::SyncData)?)
+    }
+
+    fn position(&self, partition: &str) -> Result<Option<i64>, Cause> {
+        let stored = self.meta.get(position_key(&self.offset_key, partition))?;
+        Ok(stored.and_then(|bytes| offset_of(&bytes, partition)))
+    }
+
+    fn share(&self) -> Option<NewReader> {
+        let entries = self.entries.clone();
+        Some(Box::new(move || Box::new(ReadOnly(entries.clone()))))
+    }
+}
+
+impl Reads for Keyspace {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
+        let found = Keyspace::get(self, key)?;
+        if let Some(found) = &found {
+            value.extend_from_slice(found);
+        }
+        Ok(found.is_some())
+    }
+
+    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        let mut cursor = FjallCursor {
+            entries: Keyspace::range::<&[u8], _>(self, range.bounds()),
+            order,
+            here: None,
+        };
+        cursor.advance()?;
+        Ok(Box::new(cursor))
+    }
+
+    fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
+        let puts = writes.filter(|(_, put)| *put).count();
+        Ok((self.approximate_len() + puts) as u64)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Entries in memory: gone when the store is closed, and rebuilt from the changelog.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{Batch, Cause, Cursor, Engine};
 use crate::range::{KeyRange, Order};
 use crate::small::Small;
@@ -9,6 +11,27 @@ use crate::table::{Slot, Table};
 pub(crate) struct MemoryEngine {
     entries: Table<Small>,
     offset: Option<i64>,
+    positions: BTreeMap<String, i64>,
+}
+
+impl MemoryEngine {
+    /// Sets or deletes the value of `key`.
+    fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match (self.entries.find(key), value) {
+            (Some(slot), Some(value)) => {
+                if let Some(held) = self.entries.at_mut(slot) {
+                    held.set(value);
+                }
+            }
+            (None, Some(value)) => {
+                self.entries.insert_new(key, Small::from(value));
+            }
+            (Some(slot), None) => {
+                self.entries.remove(slot);
+            }
+            (None, None) => {}
+        }
+    }
 }
 
 impl Engine for MemoryEngine {
@@ -47,22 +70,10 @@ impl Engine for MemoryEngine {
             self.entries.remove_before(end);
         }
         for (key, value) in batch.writes {
-            match (self.entries.find(key), value) {
-                (Some(slot), Some(value)) => {
-                    if let Some(held) = self.entries.at_mut(slot) {
-                        held.set(value);
-                    }
-                }
-                (None, Some(value)) => {
-                    self.entries.insert_new(key, Small::from(value));
-                }
-                (Some(slot), None) => {
-                    self.entries.remove(slot);
-                }
-                (None, None) => {}
-            }
+            self.set(key, value);
         }
         self.offset = batch.offset.or(self.offset);
+        self.positions.extend(batch.positions.iter().cloned());
         Ok(())
     }
 
@@ -82,6 +93,10 @@ impl Engine for MemoryEngine {
 
     fn close(&mut self) -> Result<(), Cause> {
         Ok(())
+    }
+
+    fn position(&self, partition: &str) -> Result<Option<i64>, Cause> {
+        Ok(self.positions.get(partition).copied())
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod fjall;
 pub(crate) mod memory;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod rocks;
+pub(crate) mod shared;
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,26 @@ pub(crate) trait Engine: Send {
 
     /// Makes what was written survive the machine, as far as the engine can.
     fn close(&mut self) -> Result<(), Cause>;
+
+    /// What was last said of a partition in [`Batch::positions`].
+    fn position(&self, partition: &str) -> Result<Option<i64>, Cause>;
+
+    /// Makes read-only engines over the same entries, for other threads. `None` if this engine has its entries to itself.
+    fn share(&self) -> Option<NewReader> {
+        None
+    }
+
+    /// Whether a batch can be written now: not while readers hold what it would be written to.
+    fn is_free(&mut self) -> bool {
+        true
+    }
+
+    /// Lets a read-only engine see what was written since the last call.
+    fn refresh(&mut self) {}
 }
+
+/// Makes read-only engines over shared entries.
+pub(crate) type NewReader = Box<dyn Fn() -> Box<dyn Engine> + Send + Sync>;
 
 /// The writes of one commit. Each key occurs once.
 pub(crate) struct Batch<'a> {
@@ -56,6 +76,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) writes: &'a mut dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
     /// The changelog offset that goes with them; `None` keeps the one there is.
     pub(crate) offset: Option<i64>,
+    /// Where the reading of partitions goes on whose records are in the entries, for a store that several fill.
+    pub(crate) positions: &'a [(String, i64)],
 }
 
 /// A place in a range.

@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
     DBRawIterator, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,
 };
 
-use crate::engine::{Batch, Cause, Cursor, Engine, Home, Opened, Place};
+use crate::engine::shared::{ReadOnly, Reads};
+use crate::engine::{Batch, Cause, Cursor, Engine, Home, NewReader, Opened, Place};
 use crate::range::{KeyRange, Order};
 
 /// The column family of plain values.
@@ -106,7 +108,7 @@ impl Home for RocksHome {
             offset_key: place.changelog.clone(),
             offset: None,
             commits: 0,
-            database,
+            database: Arc::new(database),
         };
         let meta = engine.family(META)?;
         match engine.database.get_pinned_cf(meta, FORMAT)? {
@@ -196,13 +198,79 @@ struct RocksEngine {
     offset_key: String,
     offset: Option<i64>,
     commits: u32,
-    database: DB,
+    database: Arc<DB>,
+}
+
+/// The entries of one kind in a database, to be read.
+#[derive(Clone)]
+struct RocksEntries {
+    family: &'static str,
+    database: Arc<DB>,
+}
+
+impl Reads for RocksEntries {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
+        get(&self.database, self.family, key, value)
+    }
+
+    fn range(&self, wanted: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        range(&self.database, self.family, wanted, order)
+    }
+
+    fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
+        approximate_entries(&self.database, self.family, writes)
+    }
+}
+
+fn family<'a>(database: &'a DB, name: &'static str) -> Result<&'a ColumnFamily, Cause> {
+    let family = database.cf_handle(name);
+    family.ok_or_else(|| format!("column family {name} is missing").into())
+}
+
+fn get(database: &DB, name: &'static str, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
+    let found = database.get_pinned_cf(family(database, name)?, key)?;
+    if let Some(found) = &found {
+        value.extend_from_slice(found);
+    }
+    Ok(found.is_some())
+}
+
+fn range<'a>(
+    database: &'a DB,
+    name: &'static str,
+    range: &KeyRange,
+    order: Order,
+) -> Result<Box<dyn Cursor + 'a>, Cause> {
+    let (start, end) = range.half_open();
+    let mut options = ReadOptions::default();
+    if let Some(start) = start {
+        options.set_iterate_lower_bound(start);
+    }
+    if let Some(end) = end {
+        options.set_iterate_upper_bound(end);
+    }
+    let mut entries = database.raw_iterator_cf_opt(family(database, name)?, options);
+    match order {
+        Order::Forward => entries.seek_to_first(),
+        Order::Reverse => entries.seek_to_last(),
+    }
+    entries.status()?;
+    Ok(Box::new(RocksCursor { entries, order }))
+}
+
+fn approximate_entries(
+    database: &DB,
+    name: &'static str,
+    writes: &mut dyn Iterator<Item = (&[u8], bool)>,
+) -> Result<u64, Cause> {
+    let puts = writes.filter(|(_, put)| *put).count() as u64;
+    let keys = database.property_int_value_cf(family(database, name)?, "rocksdb.estimate-num-keys")?;
+    Ok(keys.unwrap_or(0) + puts)
 }
 
 impl RocksEngine {
     fn family(&self, name: &'static str) -> Result<&ColumnFamily, Cause> {
-        let family = self.database.cf_handle(name);
-        family.ok_or_else(|| format!("column family {name} is missing").into())
+        family(&self.database, name)
     }
 
     /// Whether there is an entry, of whatever kind.
@@ -228,29 +296,11 @@ impl RocksEngine {
 
 impl Engine for RocksEngine {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
-        let found = self.database.get_pinned_cf(self.family(self.family)?, key)?;
-        if let Some(found) = &found {
-            value.extend_from_slice(found);
-        }
-        Ok(found.is_some())
+        get(&self.database, self.family, key, value)
     }
 
-    fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
-        let (start, end) = range.half_open();
-        let mut options = ReadOptions::default();
-        if let Some(start) = start {
-            options.set_iterate_lower_bound(start);
-        }
-        if let Some(end) = end {
-            options.set_iterate_upper_bound(end);
-        }
-        let mut entries = self.database.raw_iterator_cf_opt(self.family(self.family)?, options);
-        match order {
-            Order::Forward => entries.seek_to_first(),
-            Order::Reverse => entries.seek_to_last(),
-        }
-        entries.status()?;
-        Ok(Box::new(RocksCursor { entries, order }))
+    fn range(&self, wanted: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        range(&self.database, self.family, wanted, order)
     }
 
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
@@ -268,6 +318,9 @@ impl Engine for RocksEngine {
         if let Some(offset) = writes.offset {
             batch.put_cf(meta, &self.offset_key, offset.to_be_bytes());
         }
+        for (partition, position) in writes.positions {
+            batch.put_cf(meta, partition, position.to_be_bytes());
+        }
         self.database.write_without_wal(batch)?;
         self.offset = writes.offset.or(self.offset);
         self.commits += 1;
@@ -283,15 +336,24 @@ impl Engine for RocksEngine {
     }
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
-        let puts = writes.filter(|(_, put)| *put).count() as u64;
-        let keys = self
-            .database
-            .property_int_value_cf(self.family(self.family)?, "rocksdb.estimate-num-keys")?;
-        Ok(keys.unwrap_or(0) + puts)
+        approximate_entries(&self.database, self.family, writes)
     }
 
     fn close(&mut self) -> Result<(), Cause> {
         self.flush(true)
+    }
+
+    fn position(&self, partition: &str) -> Result<Option<i64>, Cause> {
+        let stored = self.database.get_pinned_cf(self.family(META)?, partition)?;
+        Ok(stored.and_then(|bytes| bytes.first_chunk().map(|bytes| i64::from_be_bytes(*bytes))))
+    }
+
+    fn share(&self) -> Option<NewReader> {
+        let entries = RocksEntries {
+            family: self.family,
+            database: self.database.clone(),
+        };
+        Some(Box::new(move || Box::new(ReadOnly(entries.clone()))))
     }
 }
 

@@ -18,6 +18,7 @@ fn write(engine: &mut dyn Engine, writes: Writes<'_>, offset: Option<i64>) {
         drop_before: None,
         writes: &mut sorted.into_iter(),
         offset,
+        positions: &[],
     };
     engine.write(batch).unwrap();
 }

@@ -42,6 +42,8 @@ pub(super) struct Below {
     pub(super) dirty: DirtyKeys,
     /// A write failed half-way: the changelog may lack what the buffer has.
     failed: bool,
+    /// The entries are another thread's.
+    read_only: bool,
 }
 
 /// What of a flushed change is to be forwarded.
@@ -69,7 +71,16 @@ impl Below {
             old: Vec::new(),
             dirty: DirtyKeys::default(),
             failed: false,
+            read_only: false,
         })
+    }
+
+    /// The same, to be read only.
+    pub(super) fn read_only(self) -> Self {
+        Self {
+            read_only: true,
+            ..self
+        }
     }
 
     /// The times that a window or session store has seen.
@@ -130,6 +141,9 @@ impl Below {
     ) -> Result<()> {
         if self.failed {
             return Err(self.identity.failed());
+        }
+        if self.read_only {
+            return Err(self.identity.read_only());
         }
         let is_indexed = self.seen.is_some() && !Rows::is_by_key(key);
         if let Some(Changelog::Own(_)) = &self.changelog
@@ -239,7 +253,7 @@ impl Below {
         if self.buffer.is_empty() && offset == self.engine.offset() {
             return Ok(());
         }
-        let written = self.write_buffer(offset);
+        let written = self.write_buffer(offset, &[]);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
         self.offset = offset;
         if let Some(seen) = &mut self.seen {
@@ -249,7 +263,32 @@ impl Below {
         Ok(())
     }
 
-    fn write_buffer(&mut self, offset: Option<i64>) -> std::result::Result<(), Cause> {
+    /// Hands the buffered writes to the engine, together with where the reading of partitions goes on. False if readers
+    /// hold what that would be written to.
+    pub(super) fn commit_positions(&mut self, positions: &[(String, i64)]) -> Result<bool> {
+        if !self.engine.is_free() {
+            return Ok(false);
+        }
+        let written = self.write_buffer(None, positions);
+        written.map_err(|cause| self.identity.failed_to("write", cause))?;
+        if let Some(seen) = &mut self.seen {
+            seen.dropped_expired();
+        }
+        self.clear();
+        Ok(true)
+    }
+
+    pub(super) fn position(&self, partition: &str) -> Result<Option<i64>> {
+        let read = self.engine.position(partition);
+        read.map_err(|cause| self.identity.failed_to("read", cause))
+    }
+
+    /// Sees what was written by others.
+    pub(super) fn refresh(&mut self) {
+        self.engine.refresh();
+    }
+
+    fn write_buffer(&mut self, offset: Option<i64>, positions: &[(String, i64)]) -> std::result::Result<(), Cause> {
         let expired = self.seen.as_ref().and_then(Seen::expired);
         if let Some(expired) = &expired {
             self.buffer.remove_before(expired);
@@ -262,6 +301,7 @@ impl Below {
                 drop_before,
                 writes,
                 offset,
+                positions,
             });
         }
         let mut sorted: Vec<(&[u8], Option<&[u8]>)> = writes.collect();
@@ -271,6 +311,7 @@ impl Below {
             drop_before,
             writes,
             offset,
+            positions,
         })
     }
 

@@ -109,6 +109,21 @@ impl State {
         })
     }
 
+    /// A store whose entries another thread writes.
+    pub(crate) fn reader(identity: Identity, engine: Box<dyn Engine>) -> Result<Self> {
+        let state = Self::new(Parts {
+            identity,
+            changelog: None,
+            engine,
+            cache: None,
+            lease: None,
+        })?;
+        Ok(Self {
+            below: state.below.read_only(),
+            ..state
+        })
+    }
+
     /// The store's name.
     pub fn name(&self) -> &str {
         &self.below.identity().store
@@ -262,6 +277,22 @@ impl State {
     /// `None` keeps the offset. Call it when the changelog records are acknowledged and the input offsets committed.
     pub fn commit(&mut self, changelog_offset: Option<i64>) -> Result<()> {
         self.below.commit(changelog_offset)
+    }
+
+    /// Like [`commit`](Self::commit), for a global store: what goes with the writes is where the reading of each partition
+    /// goes on that fills it. False, and nothing is done, while readers hold what would be written to: try again.
+    pub fn commit_positions(&mut self, positions: &[(String, i64)]) -> Result<bool> {
+        self.below.commit_positions(positions)
+    }
+
+    /// Where the reading of this partition goes on, as of the last [`commit_positions`](Self::commit_positions).
+    pub fn position(&self, partition: &str) -> Result<Option<i64>> {
+        self.below.position(partition)
+    }
+
+    /// Lets a reader of a global store see what was committed since the last call. It sees whole commits only.
+    pub fn refresh(&mut self) {
+        self.below.refresh();
     }
 
     /// Forgets what was not committed, in cache and buffer: the store is as it was at the last commit.

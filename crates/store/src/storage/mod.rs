@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
 
 use crate::engine::memory::MemoryEngine;
-use crate::engine::{Engine, Home, Opened, Place};
+use crate::engine::shared::SharedEngine;
+use crate::engine::{Engine, Home, NewReader, Opened, Place};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::layout;
@@ -55,6 +56,28 @@ struct Shared {
     home: Option<Box<dyn Home>>,
     open: Mutex<BTreeSet<(String, String)>>,
     directory: Option<Directory>,
+}
+
+/// In whose name global stores are kept.
+pub const GLOBAL: &str = "global";
+
+/// Makes handles with which other threads read a global store.
+#[derive(Clone)]
+pub struct GlobalReader {
+    identity: Identity,
+    new: Arc<NewReader>,
+}
+
+impl GlobalReader {
+    /// The store, to be read: it is as of its last commit, and goes on when it is [refreshed](State::refresh).
+    pub fn state(&self) -> Result<State> {
+        State::reader(self.identity.clone(), (self.new)())
+    }
+
+    /// The store's name.
+    pub fn name(&self) -> &str {
+        &self.identity.store
+    }
 }
 
 /// Says, while it lives, that a store is open.
@@ -114,7 +137,11 @@ impl Storage {
         let engine: Box<dyn Engine> = match &self.0.home {
             Some(home) if spec.engine == EngineKind::Persistent => {
                 lease = Some(self.lease(&spec.name, task)?);
-                open(&**home, &mut identity, changelog.as_ref())?
+                let rebuild = match changelog {
+                    Some(_) => Rebuild::Possible,
+                    None => Rebuild::Impossible,
+                };
+                open(&**home, &mut identity, changelog.as_ref(), rebuild)?
             }
             _ => Box::new(MemoryEngine::default()),
         };
@@ -127,6 +154,38 @@ impl Storage {
             cache: (spec.caching && cache.total() > 0 && !spec.kind.has_duplicates()).then_some(cache),
             lease,
         })
+    }
+
+    /// Opens a global store, which one thread fills and all may read.
+    pub fn global(&self, spec: &StoreSpec) -> Result<(State, GlobalReader)> {
+        let mut identity = Identity {
+            kind: spec.kind,
+            store: spec.name.clone(),
+            task: GLOBAL.to_owned(),
+            path: PathBuf::from("memory"),
+            engine: spec.engine,
+        };
+        let mut lease = None;
+        let mut engine: Box<dyn Engine> = Box::new(SharedEngine::default());
+        if let Some(home) = self.0.home.as_ref().filter(|_| spec.engine == EngineKind::Persistent) {
+            lease = Some(self.lease(&spec.name, GLOBAL)?);
+            engine = open(&**home, &mut identity, None, Rebuild::Possible)?;
+        }
+        let new = engine
+            .share()
+            .expect("every engine but the one in memory, of which there is a shared one, can be shared");
+        let reader = GlobalReader {
+            identity: identity.clone(),
+            new: Arc::new(new),
+        };
+        let state = State::new(Parts {
+            identity,
+            changelog: None,
+            engine,
+            cache: None,
+            lease,
+        });
+        Ok((state?, reader))
     }
 
     /// The tasks that have stores on disk, such as `0_3`, in order.
@@ -244,8 +303,20 @@ fn home(config: &StorageConfig) -> Result<Box<dyn Home>> {
     }
 }
 
+/// Whether a store of another format can be built anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rebuild {
+    Possible,
+    Impossible,
+}
+
 /// Opens a persistent store, rebuilding it if it is in another format and can be rebuilt.
-fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>) -> Result<Box<dyn Engine>> {
+fn open(
+    home: &dyn Home,
+    identity: &mut Identity,
+    changelog: Option<&Changelog>,
+    rebuild: Rebuild,
+) -> Result<Box<dyn Engine>> {
     let place = Place {
         task: identity.task.clone(),
         store: identity.store.clone(),
@@ -269,7 +340,7 @@ fn open(home: &dyn Home, identity: &mut Identity, changelog: Option<&Changelog>)
         found,
         expected: expected.clone().into_owned(),
     };
-    if changelog.is_none() {
+    if rebuild == Rebuild::Impossible {
         return Err(format_error(identity, found));
     }
     warn!(store = %place.store, task = %place.task, %found, %expected, "rebuilding a store of another format from its changelog");
