@@ -56,6 +56,7 @@ fn task(topology: &Topology, topics: &[&str]) -> Result<ActiveTask, BoxError> {
             application_id: "bench",
             handlers: ErrorHandlers::default(),
             emit_interval_ms: 0,
+            read_global: &mut |spec| panic!("store {} is not global", spec.name),
             open_store: &mut |spec, changelog| storage.state(spec, "0_0", changelog, &cache),
         },
     )?;

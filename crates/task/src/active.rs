@@ -405,6 +405,11 @@ impl ActiveTask {
         Ok(result?)
     }
 
+    /// Lets the processors see what was committed to global stores since the last call.
+    pub fn refresh_globals(&mut self) {
+        self.graph.refresh_globals();
+    }
+
     /// The graph, for access to the stores from outside of processing.
     pub fn graph(&mut self) -> &mut Graph {
         &mut self.graph

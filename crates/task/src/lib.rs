@@ -7,15 +7,18 @@
 //! | [`metadata`] | what is committed along with an offset |
 //! | [`lifecycle`] | the states of a task |
 //! | [`active`] | the task that processes |
+//! | [`global`] | the task that fills global stores |
 
 pub mod active;
 pub mod error;
+pub mod global;
 pub mod inbox;
 pub mod lifecycle;
 pub mod metadata;
 
 pub use active::{ActiveTask, ChangelogState, Close, Committable, Counters, Input};
 pub use error::{Error, Result};
+pub use global::GlobalTask;
 pub use inbox::{Admission, TaskConfig};
 pub use lifecycle::TaskState;
 pub use metadata::OffsetMetadata;

@@ -17,6 +17,7 @@ pub struct Builder {
     pub(crate) idle_ms_max: i64,
     pub(crate) emit_interval_ms: i64,
     pub(crate) storage: Storage,
+    pub(crate) partitions: i32,
 }
 
 /// Kafka's own default: caches are on, and flushed after each record.
@@ -33,6 +34,7 @@ impl Builder {
             idle_ms_max: 0,
             emit_interval_ms: 0,
             storage: Storage::in_memory(),
+            partitions: 1,
         }
     }
 
@@ -76,6 +78,14 @@ impl Builder {
     /// Where persistent stores are kept; in memory otherwise.
     pub fn storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
+        self
+    }
+
+    /// How many partitions every topic has, but for internal topics that say it themselves; 1 otherwise. With one
+    /// partition a single task runs all subtopologies, as in Java's driver; with more, each subtopology has its own tasks,
+    /// one per partition, as in a cluster, and keys decide which partition a record belongs to.
+    pub fn partitions(mut self, partitions: i32) -> Self {
+        self.partitions = partitions.max(1);
         self
     }
 

@@ -5,44 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kstreams_store::CacheBudget;
-use kstreams_task::{ActiveTask, Close, Input, TaskConfig};
-use kstreams_topology::blueprint::{GraphScope, TaskEnvironment};
-use kstreams_topology::graph::{Clock, InputId};
-use kstreams_topology::{DefaultSerde, Nullable, Serde, TaskId, Topology};
-use kstreams_wire::batch::{Batch, BatchBuilder, ProducerStamp, Records, stamp};
+use kstreams_task::{ActiveTask, Committable, GlobalTask};
+use kstreams_topology::graph::Clock;
+use kstreams_topology::{DefaultSerde, Nullable, Serde, Topology};
+use kstreams_wire::batch::{BatchBuilder, ProducerStamp};
 use kstreams_wire::compression::Compression;
 use kstreams_wire::{TopicName, TopicPartition};
 
 use crate::builder::Builder;
 use crate::error::{Error, Result};
 use crate::input::{InputTopic, millis};
+use crate::log::{Reader, SourceTopic};
 use crate::output::{Outbox, OutputTopic, ProducedRecord};
 use crate::record::TestRecord;
+use crate::tasks::Layout;
 
 /// Runs a topology without Kafka. See the [crate's page](crate) for an example.
 pub struct TopologyTestDriver {
-    pub(crate) topology: Topology,
-    pub(crate) task: ActiveTask,
+    pub(crate) setup: Builder,
+    pub(crate) layout: Layout,
+    pub(crate) tasks: Vec<ActiveTask>,
+    pub(crate) globals: Vec<GlobalTask>,
     pub(crate) outbox: Outbox,
-    now: i64,
-    inputs: BTreeMap<TopicName, InputPartition>,
+    pub(crate) now: i64,
+    /// Where each input partition goes on after a restart.
+    pub(crate) committed: BTreeMap<TopicPartition, Committable>,
     /// What was captured so far, and up to where each topic was read.
     pub(crate) produced: Vec<ProducedRecord>,
     pub(crate) read: BTreeMap<String, usize>,
     batch: BatchBuilder,
 }
-
-/// A topic that the topology reads.
-struct InputPartition {
-    partition: TopicPartition,
-    /// How many records it had.
-    next_offset: i64,
-    /// It fills a global store: its records go there at once, not through the task's inbox.
-    global: Option<InputId>,
-}
-
-const TASK: TaskId = TaskId::new(0, 0);
 
 impl TopologyTestDriver {
     /// A driver of this topology.
@@ -51,73 +43,69 @@ impl TopologyTestDriver {
     }
 
     pub(crate) fn start(builder: Builder) -> Result<Self> {
-        let topology = builder.topology;
-        let storage = builder.storage;
-        let cache = CacheBudget::new(builder.cache_bytes);
-        let task = TASK.to_string();
-        let mut open_store = |spec: &_, changelog| storage.state(spec, &task, changelog, &cache);
-        let environment = TaskEnvironment {
-            task: TASK,
-            application_id: &builder.application_id,
-            handlers: builder.handlers,
-            emit_interval_ms: builder.emit_interval_ms,
-            open_store: &mut open_store,
-        };
-        let graph = topology.build_graph(GraphScope::All, environment)?;
-        let parts = topology.subtopologies(&builder.application_id);
-        let partitions: Vec<TopicPartition> = parts
-            .source_topics()
-            .into_iter()
-            .map(|topic| TopicPartition::new(topic.clone(), 0))
-            .collect();
-        let config = TaskConfig {
-            buffered_records_max: usize::MAX,
-            idle_ms_max: builder.idle_ms_max,
-        };
         let mut driver = Self {
-            topology,
-            task: ActiveTask::new(TASK, graph, &partitions, config)?,
-            outbox: Outbox::default(),
+            layout: Layout::new(&builder)?,
+            tasks: Vec::new(),
+            globals: Vec::new(),
+            outbox: Outbox::new(builder.partitions),
             now: builder.start,
-            inputs: BTreeMap::new(),
+            committed: BTreeMap::new(),
             produced: Vec::new(),
             read: BTreeMap::new(),
             batch: BatchBuilder::new(Compression::None),
+            setup: builder,
         };
-        driver.task.start_restoring()?;
-        driver.run(partitions)?;
-        for topic in parts.global_topics {
-            let partition = TopicPartition::new(topic, 0);
-            let global = driver.task.graph().add_input(&partition);
-            driver.add(partition, global);
-        }
+        driver.open()?;
         Ok(driver)
     }
 
-    fn run(&mut self, partitions: Vec<TopicPartition>) -> Result<()> {
-        let uncommitted = |partition: &TopicPartition| Input {
-            partition: partition.clone(),
-            offset: None,
-            metadata: String::new(),
-        };
-        let inputs: Vec<Input> = partitions.iter().map(uncommitted).collect();
-        self.task.complete_restoration(&inputs, self.now, &mut self.outbox)?;
-        for partition in partitions {
-            // Nothing ever waits on a broker: only records that the test has piped do.
-            self.task.set_lag(&partition, Some(0))?;
-            self.add(partition, None);
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, partition: TopicPartition, global: Option<InputId>) {
-        let topic = partition.topic.clone();
-        let input = InputPartition {
-            partition,
-            next_offset: 0,
-            global,
-        };
-        self.inputs.insert(topic, input);
+    /// Stops and starts again, as an application does that is closed and comes back: processors and timers are new, stores
+    /// are restored from their changelogs, global ones from their topics, and tasks go on behind the records that they had
+    /// committed, at their stream time. Stores in memory that are not logged are empty. The clock, the topics, and what was
+    /// not read of them stay.
+    ///
+    /// ```
+    /// # use kstreams_test_driver::TopologyTestDriver;
+    /// # use kstreams_topology::processor::{Context, Processor};
+    /// # use kstreams_topology::stores::{KeyValueStore, StoreHandle, StoreId, Stores};
+    /// # use kstreams_topology::{BoxError, Consumed, Record, Topology};
+    /// struct Sum(StoreHandle<KeyValueStore<String, i64>>);
+    ///
+    /// impl Processor for Sum {
+    ///     type KIn = String;
+    ///     type VIn = i64;
+    ///     type KOut = String;
+    ///     type VOut = i64;
+    ///
+    ///     fn stores(&self) -> Vec<StoreId> {
+    ///         vec![self.0.id()]
+    ///     }
+    ///
+    ///     fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, i64>) -> Result<(), BoxError> {
+    ///         let sum = cx.store(self.0).get(&record.key)?.unwrap_or(0) + record.value;
+    ///         Ok(cx.store(self.0).put(&record.key, &sum)?)
+    ///     }
+    /// }
+    ///
+    /// let mut topology = Topology::new();
+    /// let sums = topology.add_store(Stores::in_memory("sums").key_value::<String, i64>())?;
+    /// topology
+    ///     .add_source("source", "in", Consumed::<String, i64>::default())?
+    ///     .add_processor("sum", move || Sum(sums), &["source"])?;
+    ///
+    /// let mut driver = TopologyTestDriver::builder(topology).build()?;
+    /// let input = driver.input::<String, i64>("in");
+    /// driver.pipe(&input, ("k", 40))?;
+    /// driver.restart()?;
+    /// driver.pipe(&input, ("k", 2))?;
+    /// assert_eq!(driver.store(sums)?.get(&"k".to_owned())?, Some(42));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn restart(&mut self) -> Result<()> {
+        self.close_tasks()?;
+        self.capture()?;
+        self.open()?;
+        self.complete()
     }
 
     /// A topic to write to, with the types' own serdes.
@@ -196,8 +184,44 @@ impl TopologyTestDriver {
         })
     }
 
-    /// Writes a record as bytes. Without a timestamp it gets the driver's clock.
+    /// Writes these records, each processed to the end before the next one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// # use kstreams_topology::{Consumed, Produced, Topology};
+    /// let mut topology = Topology::new();
+    /// topology
+    ///     .add_source("source", "in", Consumed::<String, i64>::default())?
+    ///     .add_sink("sink", "out", Produced::<String, i64>::default(), &["source"])?;
+    ///
+    /// let mut driver = TopologyTestDriver::builder(topology).build()?;
+    /// let input = driver.input::<String, i64>("in").start_at(100).auto_advance(Duration::from_millis(5));
+    /// let output = driver.output::<String, i64>("out");
+    /// driver.pipe_all(&input, [("a", 1), ("b", 2)])?;
+    /// driver.pipe_all(&input, [record("c", 3).at(7)])?;
+    /// let expected = [record("a", 1).at(100), record("b", 2).at(105), record("c", 3).at(7)];
+    /// assert_eq!(driver.read_all(&output)?, expected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pipe_all<K, V, A, B, R>(
+        &mut self,
+        input: &InputTopic<K, V>,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<()>
+    where
+        K: Nullable,
+        V: Nullable,
+        A: Into<K>,
+        B: Into<V>,
+        R: Into<TestRecord<A, B>>,
+    {
+        records.into_iter().try_for_each(|record| self.pipe(input, record))
+    }
+
+    /// Writes a record as bytes. Without a timestamp it gets the driver's clock, without a partition that of its key.
     pub fn pipe_raw(&mut self, record: ProducedRecord) -> Result<()> {
+        self.publish()?;
         self.enqueue(&record)?
             .then_some(())
             .ok_or_else(|| Error::UnknownTopic {
@@ -208,8 +232,11 @@ impl TopologyTestDriver {
 
     /// Moves the driver's clock on: timers on the wall clock that are due are called, once each.
     pub fn advance_wall_clock(&mut self, by: Duration) -> Result<()> {
+        self.publish()?;
         self.now = self.now.saturating_add(millis(by));
-        self.task.punctuate(Clock::WallClock, self.now, &mut self.outbox)?;
+        for task in &mut self.tasks {
+            task.punctuate(Clock::WallClock, self.now, &mut self.outbox)?;
+        }
         self.commit()?;
         self.complete()
     }
@@ -219,16 +246,28 @@ impl TopologyTestDriver {
         self.now
     }
 
-    /// Appends the record to its topic's queue, or to the global store that it fills; false if no source reads it.
+    /// Appends the record to its topic, for the task or the global store that reads it; false if nobody does.
     fn enqueue(&mut self, record: &ProducedRecord) -> Result<bool> {
-        if !self.inputs.contains_key(&record.topic) {
-            if !self.topology.matches_pattern(&record.topic) {
+        if !self.layout.topics.contains_key(&record.topic) {
+            if !self.setup.topology.matches_pattern(&record.topic) {
                 return Ok(false);
             }
             self.add_input(&record.topic)?;
         }
-        let Some(input) = self.inputs.get_mut(&record.topic) else {
+        let Some(topic) = self.layout.topics.get_mut(&record.topic) else {
             return Ok(false);
+        };
+        let partition = match record.partition {
+            // Whatever a partitioner says, there is one partition only.
+            _ if self.setup.partitions == 1 => 0,
+            Some(partition) if !topic.has(partition) => {
+                return Err(Error::UnknownPartition {
+                    topic: record.topic.to_string(),
+                    partition,
+                });
+            }
+            Some(partition) => partition,
+            None => topic.choose(record.key.as_deref()),
         };
         let timestamp = record.timestamp.unwrap_or(self.now);
         self.batch.append(
@@ -237,45 +276,86 @@ impl TopologyTestDriver {
             record.value.as_deref(),
             &record.headers,
         )?;
-        let mut records = batch_at(input.next_offset, self.batch.finish(ProducerStamp::NONE)?)?;
-        input.next_offset += 1;
-        let Some(global) = input.global else {
-            let next_offset = input.next_offset;
-            self.task.add_records(&input.partition, vec![records], next_offset)?;
-            return Ok(true);
-        };
-        while let Some(raw) = records.next()? {
-            self.task.graph().update_global(global, &raw, &mut self.outbox)?;
+        let records = topic.append(partition, self.batch.finish(ProducerStamp::NONE)?)?;
+        let (reader, end) = (topic.reader, topic.end(partition));
+        let partition = TopicPartition::new(record.topic.clone(), partition);
+        match reader {
+            Reader::Global(at) => {
+                if let Some(task) = self.globals.get_mut(at) {
+                    task.update(&partition, vec![records], end, self.now)?;
+                }
+                self.publish()?;
+            }
+            Reader::Tasks => {
+                let reads = |task: &&mut ActiveTask| task.inputs().any(|input| *input == partition);
+                if let Some(task) = self.tasks.iter_mut().find(reads) {
+                    task.add_records(&partition, vec![records], end)?;
+                }
+            }
         }
         Ok(true)
     }
 
     /// Makes a topic that a source's pattern matches an input.
     fn add_input(&mut self, topic: &TopicName) -> Result<()> {
-        let partition = TopicPartition::new(topic.clone(), TASK.partition);
-        self.task.add_input(&partition)?;
-        self.task.set_lag(&partition, Some(0))?;
-        self.add(partition, None);
+        let partitions = self.setup.partitions;
+        for (task, place) in self.tasks.iter_mut().zip(&mut self.layout.places) {
+            let partition = TopicPartition::new(topic.clone(), task.id().partition);
+            if partition.partition < partitions && task.graph().reads(topic) {
+                task.add_input(&partition)?;
+                task.set_lag(&partition, Some(0))?;
+                place.inputs.push(partition);
+            }
+        }
+        let matching = SourceTopic::new(Reader::Tasks, partitions);
+        self.layout.topics.insert(topic.clone(), matching);
+        Ok(())
+    }
+
+    /// Lets the tasks see what global stores have.
+    fn publish(&mut self) -> Result<()> {
+        for global in &mut self.globals {
+            global.commit()?;
+        }
+        if !self.globals.is_empty() {
+            self.tasks.iter_mut().for_each(ActiveTask::refresh_globals);
+        }
         Ok(())
     }
 
     /// Processes one record after the other, feeding back what goes to topics that are read, until none is left.
     fn complete(&mut self) -> Result<()> {
         self.capture()?;
-        while self.task.process(1, self.now, &mut self.outbox)? > 0 {
-            self.task.punctuate(Clock::StreamTime, self.now, &mut self.outbox)?;
-            self.commit()?;
-            self.capture()?;
+        loop {
+            let mut processed = 0;
+            for at in 0..self.tasks.len() {
+                processed += self.process_one(at)?;
+            }
+            if processed == 0 {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    fn commit(&mut self) -> Result<()> {
-        self.task.prepare_commit(&mut self.outbox)?;
-        let outbox = &self.outbox;
-        Ok(self
-            .task
-            .post_commit(|changelog| outbox.last_offset(&changelog.topic))?)
+    /// Lets a task process a record, if it has one, and everything that follows from that.
+    fn process_one(&mut self, at: usize) -> Result<usize> {
+        let Some(task) = self.tasks.get_mut(at) else {
+            return Ok(0);
+        };
+        let processed = task.process(1, self.now, &mut self.outbox)?;
+        if processed > 0 {
+            task.punctuate(Clock::StreamTime, self.now, &mut self.outbox)?;
+            commit_task(task, &mut self.outbox, &mut self.committed)?;
+            self.capture()?;
+        }
+        Ok(processed)
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        for task in &mut self.tasks {
+            commit_task(task, &mut self.outbox, &mut self.committed)?;
+        }
+        Ok(())
     }
 
     fn capture(&mut self) -> Result<()> {
@@ -288,18 +368,20 @@ impl TopologyTestDriver {
 
     /// Closes processors and stores. What is in the stores is gone.
     pub fn close(mut self) -> Result<()> {
-        let result = self.commit();
-        let suspended = self.task.suspend();
-        self.task.close(Close::Clean)?;
-        suspended?;
-        result
+        self.close_tasks()
     }
 }
 
-fn batch_at(offset: i64, batch: Bytes) -> Result<Records> {
-    let mut batch = Vec::from(batch);
-    stamp::place(&mut batch, offset, -1)?;
-    Ok(Batch::new(batch.into())?.into_records()?)
+fn commit_task(
+    task: &mut ActiveTask,
+    outbox: &mut Outbox,
+    committed: &mut BTreeMap<TopicPartition, Committable>,
+) -> Result<()> {
+    task.prepare_commit(outbox)?;
+    for committable in task.committable() {
+        committed.insert(committable.partition.clone(), committable);
+    }
+    Ok(task.post_commit(|changelog| outbox.last_offset(changelog))?)
 }
 
 fn encode<T: Nullable>(value: &T, serde: &dyn Serde<T::Inner>, topic: &str) -> Result<Option<Bytes>> {

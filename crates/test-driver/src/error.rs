@@ -19,6 +19,14 @@ pub enum Error {
         /// The topic.
         topic: String,
     },
+    /// A record was written to a partition that its topic does not have.
+    #[error("topic {topic} has no partition {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
     /// There is nothing to read.
     #[error("topic {topic} has no record that was not read yet")]
     NoRecord {

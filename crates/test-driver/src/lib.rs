@@ -44,17 +44,19 @@
 //! # }
 //! ```
 //!
-//! It runs one task over all subtopologies; every topic has one partition. What a topology sends to a topic that it also
-//! reads, such as a repartition topic, is fed back at once. After each record, timers on stream time that are due are
+//! It runs one task over all subtopologies; every topic has one partition, unless the [`Builder`] is told of more. What a
+//! topology sends to a topic that it also reads, such as a repartition topic, is fed back at once. After each record, timers on stream time that are due are
 //! called and the task commits, so that caches are flushed.
 
 pub mod builder;
 pub mod driver;
 pub mod error;
 mod input;
+mod log;
 mod output;
 mod read;
 pub mod record;
+mod tasks;
 
 pub use builder::Builder;
 pub use driver::TopologyTestDriver;

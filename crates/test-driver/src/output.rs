@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kstreams_store::{Output, OutputError, OutputRecord, TopicId};
 use kstreams_topology::{Nullable, Serde};
-use kstreams_wire::{Headers, TopicName};
+use kstreams_wire::{Headers, TopicName, TopicPartition};
 
 /// A topic that a test reads.
 pub struct OutputTopic<K: Nullable, V: Nullable> {
@@ -38,16 +38,26 @@ pub(crate) struct Outbox {
     topics: Vec<TopicName>,
     ids: HashMap<TopicName, TopicId>,
     pub(crate) sent: Vec<ProducedRecord>,
-    /// How many records were sent to each topic: the next one's offset.
-    counts: Vec<i64>,
+    /// How many records were sent to each partition of each topic: the next one's offset.
+    counts: Vec<Vec<i64>>,
+    /// How many partitions every topic has.
+    partitions: i32,
 }
 
 impl Outbox {
-    /// The offset of the last record sent to a topic.
-    pub(crate) fn last_offset(&self, topic: &str) -> Option<i64> {
-        let TopicId(at) = *self.ids.get(topic)?;
-        let count = self.counts.get(at as usize)?;
-        (*count > 0).then(|| count - 1)
+    pub(crate) fn new(partitions: i32) -> Self {
+        Self {
+            partitions,
+            ..Self::default()
+        }
+    }
+
+    /// The offset of the last record sent to a partition.
+    pub(crate) fn last_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        let TopicId(at) = *self.ids.get(&partition.topic)?;
+        let counts = self.counts.get(at as usize)?;
+        let count = *counts.get(usize::try_from(partition.partition).ok()?)?;
+        (count > 0).then(|| count - 1)
     }
 }
 
@@ -58,13 +68,13 @@ impl Output for Outbox {
         }
         let id = TopicId(u32::try_from(self.topics.len()).expect("a test has less than four billion topics"));
         self.topics.push(name.clone());
-        self.counts.push(0);
+        self.counts.push(Vec::new());
         self.ids.insert(name.clone(), id);
         id
     }
 
     fn partitions(&mut self, _: TopicId) -> Result<i32, OutputError> {
-        Ok(1)
+        Ok(self.partitions)
     }
 
     fn send(&mut self, record: OutputRecord<'_>) -> Result<(), OutputError> {
@@ -74,8 +84,14 @@ impl Output for Outbox {
             let source = format!("invalid timestamp {timestamp}: it must not be negative").into();
             return Err(OutputError { topic, source });
         }
-        if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
+        if let Some(counts) = self.counts.get_mut(at) {
+            let partition = usize::try_from(record.partition.unwrap_or(0)).unwrap_or_default();
+            if counts.len() <= partition {
+                counts.resize(partition + 1, 0);
+            }
+            if let Some(count) = counts.get_mut(partition) {
+                *count += 1;
+            }
         }
         self.sent.push(ProducedRecord {
             topic,

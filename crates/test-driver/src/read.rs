@@ -1,9 +1,11 @@
 //! What a test sees of a driver: the records that came out, and the stores.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kstreams_store::{KeyRange, Order};
+use kstreams_store::{KeyRange, Order, State, Write};
+use kstreams_task::{ActiveTask, Counters, GlobalTask};
 use kstreams_topology::stores::{StoreHandle, StoreKind};
 use kstreams_topology::{Nullable, Serde};
 
@@ -58,6 +60,17 @@ impl TopologyTestDriver {
         Ok(map)
     }
 
+    /// The values of all records that were not read yet.
+    pub fn read_values<K: Nullable, V: Nullable>(&mut self, output: &OutputTopic<K, V>) -> Result<Vec<V>> {
+        let records = self.read_all(output)?;
+        Ok(records.into_iter().map(|record| record.value).collect())
+    }
+
+    /// Whether all records of a topic were read.
+    pub fn is_empty<K: Nullable, V: Nullable>(&self, output: &OutputTopic<K, V>) -> bool {
+        self.queue_len(output) == 0
+    }
+
     /// How many records of a topic were not read yet.
     pub fn queue_len<K: Nullable, V: Nullable>(&self, output: &OutputTopic<K, V>) -> usize {
         let from = self.read.get(&output.name).copied().unwrap_or(0);
@@ -92,40 +105,79 @@ impl TopologyTestDriver {
 
     /// How many records were dropped.
     pub fn dropped(&self) -> u64 {
-        self.task.counters().dropped
+        self.counters().dropped
+    }
+
+    /// What the tasks have counted since they were started; the runtime reports it as metrics.
+    pub fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for counted in self.tasks.iter().map(ActiveTask::counters) {
+            sum.processed += counted.processed;
+            sum.dropped += counted.dropped;
+            sum.restored += counted.restored;
+            sum.punctuations += counted.punctuations;
+        }
+        sum.dropped += self.globals.iter().map(GlobalTask::dropped).sum::<u64>();
+        sum
     }
 }
 
 /// The stores.
 impl TopologyTestDriver {
-    /// A store, as the processors see it. What is written to it is logged, and the topology sees it.
+    /// A store, as the processors see it. What is written to it is logged, and the topology sees it. If there are several
+    /// partitions, it is that of partition 0.
     pub fn store<S: StoreKind>(&mut self, handle: StoreHandle<S>) -> Result<S::View<'_>> {
-        let name = self.topology.stores().find(|store| store.id == handle.id());
+        self.store_of(handle, 0)
+    }
+
+    /// The store of the task of this partition.
+    pub fn store_of<S: StoreKind>(&mut self, handle: StoreHandle<S>, partition: i32) -> Result<S::View<'_>> {
+        let name = self.setup.topology.stores().find(|store| store.id == handle.id());
         let name = name
             .map(|store| store.spec.name.clone())
             .ok_or_else(|| Error::UnknownStore {
                 store: format!("{handle:?}"),
             })?;
-        self.store_named::<S>(&name)
+        self.store_named_of::<S>(&name, partition)
     }
 
-    /// The store of this name, if it is of this kind.
+    /// The store of this name, if it is of this kind. If there are several partitions, it is that of partition 0.
     pub fn store_named<S: StoreKind>(&mut self, name: &str) -> Result<S::View<'_>> {
+        self.store_named_of::<S>(name, 0)
+    }
+
+    /// The store of this name of the task of this partition, if it is of this kind.
+    pub fn store_named_of<S: StoreKind>(&mut self, name: &str, partition: i32) -> Result<S::View<'_>> {
         let unknown = || Error::UnknownStore { store: name.to_owned() };
-        let slot = self.task.graph().store_slot(name, &mut self.outbox);
-        let (front, state, write) = slot.ok_or_else(unknown)?;
+        let (front, state, write) = self.slot(name, partition).ok_or_else(unknown)?;
         let front = front.downcast_mut::<S::Front>().ok_or_else(unknown)?;
         Ok(S::view(front, state, write))
     }
 
-    /// The names of the stores, in order.
-    pub fn store_names(&self) -> BTreeSet<String> {
-        self.topology.stores().map(|store| store.spec.name.clone()).collect()
+    /// The store of this name: of the task that fills it if it is global, else of the task of this partition.
+    fn slot(&mut self, name: &str, partition: i32) -> Option<(&mut (dyn Any + Send), &mut State, Write<'_>)> {
+        let outbox = &mut self.outbox;
+        let is_global = self.setup.topology.global_stores().any(|store| store == name);
+        let graph = if is_global {
+            let mut globals = self.globals.iter_mut().map(GlobalTask::graph);
+            globals.find(|graph| graph.has_store(name))
+        } else {
+            let tasks = self.tasks.iter_mut().filter(|task| task.id().partition == partition);
+            tasks.map(ActiveTask::graph).find(|graph| graph.has_store(name))
+        };
+        graph?.store_slot(name, outbox)
     }
 
-    /// The entries of a store as bytes, in the order of their keys.
+    /// The names of the stores, in order.
+    pub fn store_names(&self) -> BTreeSet<String> {
+        let stores = self.setup.topology.stores();
+        stores.map(|store| store.spec.name.clone()).collect()
+    }
+
+    /// The entries of a store as bytes, in the order of their keys. If there are several partitions, it is that of
+    /// partition 0.
     pub fn store_entries(&mut self, name: &str) -> Result<Vec<(Bytes, Bytes)>> {
-        let slot = self.task.graph().store_slot(name, &mut self.outbox);
+        let slot = self.slot(name, 0);
         let (_, state, _) = slot.ok_or_else(|| Error::UnknownStore { store: name.to_owned() })?;
         let mut range = state.range(&KeyRange::all(), Order::Forward)?;
         let mut entries = Vec::new();

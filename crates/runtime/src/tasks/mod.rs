@@ -120,6 +120,7 @@ impl Tasks {
             application_id: &instance.settings.application_id,
             handlers: self.handlers.clone(),
             emit_interval_ms: EMIT_INTERVAL_MS,
+            read_global: &mut |spec| unreachable!("store {} is global, which is refused", spec.name),
             open_store: &mut |spec, changelog| instance.storage.state(spec, &name, changelog, &self.cache),
         };
         let graph = instance

@@ -85,6 +85,7 @@ pub(crate) fn created(topology: &Topology, config: TaskConfig, storage: &Storage
         application_id: "app",
         handlers: ErrorHandlers::log_and_continue(),
         emit_interval_ms: 0,
+        read_global: &mut |spec| panic!("store {} is not global", spec.name),
         open_store: &mut |spec, changelog| storage.state(spec, &TASK.to_string(), changelog, &cache),
     };
     let graph = topology

@@ -15,9 +15,9 @@ use crate::task_id::TaskId;
 /// Which part of a topology a graph is a copy of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GraphScope {
-    /// One subtopology.
+    /// One subtopology, which may be one that fills global stores.
     Subtopology(u32),
-    /// All of them, as the test driver runs them.
+    /// All that have tasks, as the test driver runs them.
     All,
 }
 
@@ -33,6 +33,8 @@ pub struct TaskEnvironment<'a> {
     ///
     /// [`NodeContext::emit_interval`]: crate::graph::NodeContext::emit_interval
     pub emit_interval_ms: i64,
+    /// Opens a global store that another part of the topology fills, to be read.
+    pub read_global: &'a mut dyn FnMut(&StoreSpec) -> kstreams_store::Result<State>,
     /// Opens a store.
     pub open_store: &'a mut dyn FnMut(&StoreSpec, Option<Changelog>) -> kstreams_store::Result<State>,
 }
@@ -41,7 +43,7 @@ impl Topology {
     /// An executable copy of a part of the topology, with its stores open.
     pub fn build_graph(&self, scope: GraphScope, environment: TaskEnvironment<'_>) -> Result<Graph> {
         let members: Vec<usize> = match scope {
-            GraphScope::All => (0..self.nodes.len()).collect(),
+            GraphScope::All => self.local_nodes(),
             GraphScope::Subtopology(id) => {
                 let groups = self.groups();
                 let part = usize::try_from(id).ok().and_then(|id| groups.get(id));
@@ -56,6 +58,7 @@ impl Topology {
             application_id,
             handlers,
             emit_interval_ms,
+            read_global,
             open_store,
         } = environment;
         for entry in self.store_entries(&members, application_id) {
@@ -70,14 +73,30 @@ impl Topology {
             let state = open_store(&entry.spec, changelog)?;
             let definition = &self.store_slot(&entry.spec.name)?.definition;
             let topic = changelog_topic(application_id, &entry.spec.name);
-            let access = if entry.is_global {
-                StoreAccess::Everyone
-            } else {
-                StoreAccess::Connected
-            };
-            builder.add_store(entry.id, access, state, (definition.front)(&topic));
+            builder.add_store(entry.id, StoreAccess::Connected, state, (definition.front)(&topic));
+        }
+        for slot in self.stores.iter().filter(|slot| slot.global) {
+            let definition = &slot.definition;
+            if slot.users.iter().any(|user| members.contains(user)) {
+                continue;
+            }
+            let state = read_global(&definition.spec)?;
+            let topic = changelog_topic(application_id, &definition.spec.name);
+            builder.add_store(definition.id, StoreAccess::Everyone, state, (definition.front)(&topic));
         }
         Ok(builder.build(task, application_id, handlers, emit_interval_ms))
+    }
+
+    /// The nodes of all parts that have tasks.
+    fn local_nodes(&self) -> Vec<usize> {
+        let groups = self.groups();
+        let mut nodes: Vec<usize> = groups
+            .into_iter()
+            .filter(|group| !self.is_global(group))
+            .flatten()
+            .collect();
+        nodes.sort_unstable();
+        nodes
     }
 
     fn build_nodes(&self, builder: &mut GraphBuilder, members: &[usize], application_id: &str) -> Result<()> {

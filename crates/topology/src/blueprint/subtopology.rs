@@ -12,10 +12,10 @@ use crate::stores::StoreId;
 /// The subtopologies of a topology, with topics under their full names.
 #[derive(Clone, Debug, Default)]
 pub struct Subtopologies {
-    /// The subtopologies, by number. Those that fill a global store have numbers, too, but no tasks, and are left out.
+    /// The subtopologies that have tasks, by number.
     pub parts: Vec<Subtopology>,
-    /// The topics that fill global stores.
-    pub global_topics: BTreeSet<TopicName>,
+    /// Those that fill global stores. They have no tasks: every instance runs all of them.
+    pub globals: Vec<Subtopology>,
     /// Source topics that must have equally many partitions.
     pub copartitioned: Vec<BTreeSet<TopicName>>,
     /// Where sources start that say it themselves.
@@ -92,15 +92,19 @@ impl Topology {
     pub fn subtopologies(&self, application_id: &str) -> Subtopologies {
         let groups = self.groups();
         let name = |topic: &str| TopicName::from(self.topic_name(application_id, topic));
-        let parts = groups.iter().zip(0..).filter_map(|(nodes, id)| {
-            let has_tasks = !self.is_global(nodes);
-            has_tasks.then(|| self.part(id, nodes, application_id))
-        });
-        let filling = groups.iter().filter(|nodes| self.is_global(nodes));
-        let filling = filling.map(|nodes| self.part(0, nodes, application_id));
+        let mut parts = Vec::new();
+        let mut globals = Vec::new();
+        for (nodes, id) in groups.iter().zip(0..) {
+            let part = self.part(id, nodes, application_id);
+            if self.is_global(nodes) {
+                globals.push(part);
+            } else {
+                parts.push(part);
+            }
+        }
         Subtopologies {
-            parts: parts.collect(),
-            global_topics: filling.flat_map(|part| part.source_topics).collect(),
+            parts,
+            globals,
             copartitioned: self.copartition_groups(name),
             reset_policies: self.reset_policies(name),
         }

@@ -4,9 +4,9 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use kstreams_store::{Output, RecordContext, State, Write};
-use kstreams_wire::TopicPartition;
+use kstreams_wire::{TopicName, TopicPartition};
 
-use super::parts::{InputId, InputSlot, Parts, Role, SourceSlot, Totals};
+use super::parts::{InputId, InputSlot, Parts, Role, SourceSlot, StoreAccess, StoreSlot, Totals};
 use super::{Clock, Node, NodeContext, RawRecord, Source};
 use crate::error::Result;
 
@@ -30,6 +30,11 @@ impl Graph {
             time: -1,
         });
         Some(InputId(self.parts.inputs.len() - 1))
+    }
+
+    /// Whether a source of the graph reads this topic.
+    pub fn reads(&self, topic: &TopicName) -> bool {
+        self.sources.iter().any(|slot| slot.topics.contain(topic))
     }
 
     /// Initialises the nodes, in topological order.
@@ -60,16 +65,6 @@ impl Graph {
     pub fn process(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<()> {
         self.parts.set_record(input.0, raw);
         self.with_source(input, output, |source, cx| source.process(cx, raw))
-    }
-
-    /// Takes a record of a global store's topic. It is no record of the task: the task's times and its record stay.
-    pub fn update_global(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<()> {
-        let record = std::mem::replace(&mut self.parts.record, RecordContext::none(0));
-        let stream_time = self.parts.stream_time;
-        let result = self.process(input, raw, output);
-        self.parts.record = record;
-        self.parts.stream_time = stream_time;
-        result
     }
 
     /// Decodes a record that became the head of its partition and keeps it until [`process_held`](Self::process_held).
@@ -245,6 +240,14 @@ impl Graph {
         }
     }
 
+    /// Lets the nodes see what was committed to global stores since the last call.
+    pub fn refresh_globals(&mut self) {
+        let global = |slot: &&mut StoreSlot| slot.access == StoreAccess::Everyone;
+        for slot in self.parts.stores.iter_mut().filter(global) {
+            slot.state.refresh();
+        }
+    }
+
     /// The stores, in the order in which they are flushed.
     pub fn stores(&mut self) -> impl Iterator<Item = &mut State> {
         self.parts.stores.iter_mut().map(|slot| &mut slot.state)
@@ -253,6 +256,11 @@ impl Graph {
     /// The stores, when the graph is done with.
     pub fn into_stores(self) -> impl Iterator<Item = State> {
         self.parts.stores.into_iter().map(|slot| slot.state)
+    }
+
+    /// Whether the graph has a store of this name.
+    pub fn has_store(&self, name: &str) -> bool {
+        self.parts.stores.iter().any(|slot| slot.state.name() == name)
     }
 
     /// A store's typed front and bytes, for access from outside of processing. `None` if the graph has no such store.
