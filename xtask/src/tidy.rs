@@ -21,7 +21,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["client", "task", "assignor", "topology", "store", "wire"],
     ),
     ("kstreams-test-driver", &["task", "topology", "store", "wire"]),
-    ("kstreams", &["dsl", "runtime", "topology", "store", "client", "wire"]),
+    ("kstreams-schema-registry", &["topology"]),
+    (
+        "kstreams",
+        &[
+            "dsl",
+            "runtime",
+            "schema-registry",
+            "topology",
+            "store",
+            "client",
+            "wire",
+        ],
+    ),
 ];
 
 /// Everything that is out of order, one line each.

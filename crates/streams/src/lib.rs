@@ -32,6 +32,8 @@
 //! * [`KafkaStreams`] runs a topology. Instances with the same `application.id` share the work, and take over from each
 //!   other.
 //! * [`StreamsConfig`] holds the settings, under Kafka Streams' own keys.
+//! * Strings, numbers, bytes and lists have [`serde`]s of Java's bytes. Feature `json` adds JSON for every type that the crate
+//!   `serde` knows; features `avro` and `protobuf` add `schema_registry`.
 //! * To test a topology without a broker there is the crate `kstreams-test-driver`; to try one, the crate
 //!   `kstreams-broker` runs a broker inside the program.
 
@@ -51,6 +53,10 @@ pub use kstreams_topology::{
     Windowed, processor, serde, stores,
 };
 pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
+
+/// Avro and Protobuf, with their schemas in a Confluent Schema Registry (features `avro`, `protobuf`).
+#[cfg(any(feature = "avro", feature = "protobuf"))]
+pub use kstreams_schema_registry as schema_registry;
 
 /// Configuration keys.
 pub use kstreams_runtime::config::keys;
