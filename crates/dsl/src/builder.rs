@@ -45,6 +45,8 @@ pub struct Optimization {
     pub reuse_source_topics: bool,
     /// Repartition topics below one key change become one.
     pub merge_repartition_topics: bool,
+    /// Joins of a stream with itself keep its records once.
+    pub single_store_self_join: bool,
 }
 
 impl Optimization {
@@ -52,11 +54,13 @@ impl Optimization {
     pub const NONE: Self = Self {
         reuse_source_topics: false,
         merge_repartition_topics: false,
+        single_store_self_join: false,
     };
     /// Everything is done.
     pub const ALL: Self = Self {
         reuse_source_topics: true,
         merge_repartition_topics: true,
+        single_store_self_join: true,
     };
 }
 
@@ -195,6 +199,9 @@ impl StreamsBuilder {
         }
         if options.optimization.merge_repartition_topics {
             draft.merge_repartitions();
+        }
+        if options.optimization.single_store_self_join {
+            draft.single_store_self_joins();
         }
         Lowering::new(options).write(draft)
     }

@@ -47,6 +47,6 @@ mod step;
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
 pub use option::{Consumed, Materialized, Produced, Repartitioned};
-pub use stream::{Joined, KGroupedStream, KStream, Sink, Split, TableJoin};
+pub use stream::{JoinWindows, Joined, KGroupedStream, KStream, Sink, Split, StreamJoin, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable};
 pub use window::{EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows};

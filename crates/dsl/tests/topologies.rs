@@ -1,9 +1,11 @@
 //! Programs come to the topologies that Java makes of them: names, order and text. The expectations were printed by Java.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kstreams_dsl::{
-    BuildOptions, Consumed, KStream, KTable, Materialized, Optimization, Produced, Repartitioned, StreamsBuilder,
+    BuildOptions, Consumed, JoinWindows, KStream, KTable, Materialized, Optimization, Produced, Repartitioned,
+    StreamsBuilder,
 };
 use kstreams_topology::blueprint::{InternalTopicConfig, Subtopologies, changelog_config, repartition_config};
 use kstreams_topology::processor::{Context, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Processor};
@@ -95,6 +97,45 @@ fn joins_of_streams_with_tables() {
     check("null_key_left_join_repartition", |b| {
         rekeyed(b).left_join_table(&table(b), |_, value, _| value);
     });
+}
+
+#[test]
+fn joins_of_two_streams() {
+    let minute = || JoinWindows::of_time_difference(Duration::from_secs(60));
+    check("stream_stream_join", |b| {
+        stream(b, "a").join(&stream(b, "b"), minute(), |_, left, _| left.clone());
+    });
+    check("stream_stream_left_join", |b| {
+        stream(b, "a").left_join(&stream(b, "b"), minute(), |_, left, _| left.clone());
+    });
+    check("stream_stream_outer_join", |b| {
+        stream(b, "a").outer_join(&stream(b, "b"), minute(), |_, left, _| left.cloned());
+    });
+    check("stream_stream_left_join_named", |b| {
+        let joined = stream(b, "a").left_join(&stream(b, "b"), minute(), |_, left, _| left.clone());
+        joined.named("n").store_name("j");
+    });
+    check("stream_stream_outer_join_named", |b| {
+        let joined = stream(b, "a").outer_join(&stream(b, "b"), minute(), |_, left, _| left.cloned());
+        joined.named("n").store_name("j");
+    });
+    let mapped = |b: &Builder, topic| stream(b, topic).map(|key, value| (key, value));
+    check("stream_stream_join_repartition", |b| {
+        mapped(b, "a").join(&mapped(b, "b"), minute(), |_, left, _| left.clone());
+    });
+    check("stream_stream_join_repartition_named", |b| {
+        let joined = mapped(b, "a").join(&mapped(b, "b"), minute(), |_, left, _| left.clone());
+        joined.named("n");
+    });
+    for (golden, optimization) in [
+        ("self_join", Optimization::NONE),
+        ("self_join_optimized", Optimization::ALL),
+    ] {
+        check_with(golden, optimization, |b| {
+            let stream = stream(b, "a");
+            stream.join(&stream, minute(), |_, left, _| left.clone());
+        });
+    }
 }
 
 #[test]

@@ -119,6 +119,11 @@ impl Lowering {
         Ok(self.topology.store_names(processor, stores)?)
     }
 
+    /// Connects a node that is written to stores that are.
+    pub(crate) fn connect(&mut self, node: &str, stores: &[&str]) -> Result<()> {
+        Ok(self.topology.connect(node, stores)?)
+    }
+
     /// Says that these nodes' records meet by key: the topics above them must have equally many partitions.
     pub(crate) fn copartition(&mut self, nodes: &[&str]) -> Result<()> {
         let sources = self.topology.sources_above(nodes);

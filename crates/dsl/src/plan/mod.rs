@@ -18,7 +18,9 @@ mod optimize;
 
 pub(crate) use lower::{Lowering, Site};
 pub(crate) use name::{Late, is_generated, valid};
-pub(crate) use node::{Draft, Effect, Kind, NodeId, Repartition, RepartitionNames, Source, TableSource, WriteNode};
+pub(crate) use node::{
+    Draft, Effect, Kind, NodeId, Repartition, RepartitionNames, SelfJoinable, Source, TableSource, WriteNode,
+};
 
 /// An operator that waits for `build()`.
 type Operator = Box<dyn FnOnce(&mut Draft) -> Result<()>>;

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Table(TableSource),
     /// A repartition topic that the optimiser may merge with others.
     Repartition(Repartition),
+    /// Two streams are joined.
+    StreamJoin(SelfJoinable),
 }
 
 /// A stream's source, as far as merging with another matters.
@@ -56,6 +58,16 @@ pub(crate) struct Source {
 pub(crate) struct TableSource {
     /// Set by the optimiser: the store is restored from the source topic, and has no changelog.
     pub(crate) reuse_topic: Rc<Cell<bool>>,
+}
+
+/// A join of two streams, which may turn out to be one and the same.
+pub(crate) struct SelfJoinable {
+    /// The nodes that keep the records of the left and of the right stream.
+    pub(crate) windowed: (NodeId, NodeId),
+    /// Whether both streams have the same type of values.
+    pub(crate) equal_types: bool,
+    /// Set by the optimiser: the join is written with the left store alone.
+    pub(crate) with_itself: Rc<Cell<bool>>,
 }
 
 /// A repartition topic with the nodes around it.

@@ -48,6 +48,22 @@ impl Draft {
         }
     }
 
+    /// Lets joins of a stream with itself do with one store.
+    pub(crate) fn single_store_self_joins(&mut self) {
+        for id in (0..self.nodes.len()).map(NodeId) {
+            let node = self.at(id);
+            let (Kind::StreamJoin(join), [parent]) = (&node.kind, &*node.parents) else {
+                continue;
+            };
+            let (parent, (this, other)) = (*parent, join.windowed);
+            let both_below = [this, other].iter().all(|side| self.at(parent).children.contains(side));
+            if join.equal_types && both_below {
+                join.with_itself.set(true);
+                self.unlink(parent, other);
+            }
+        }
+    }
+
     fn merge_overlapping(&mut self, first: NodeId, second: NodeId, topic: String) -> Result<()> {
         let (Some(one), Some(other)) = (self.source(first), self.source(second)) else {
             return Ok(());

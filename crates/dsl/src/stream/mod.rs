@@ -23,7 +23,7 @@ mod repartition;
 
 pub use branch::Split;
 pub use group::KGroupedStream;
-pub use join::{Joined, TableJoin};
+pub use join::{JoinWindows, Joined, StreamJoin, TableJoin};
 pub use output::Sink;
 
 pub(crate) use group::{GroupedNode, TakeKeyed};

@@ -9,9 +9,20 @@ use super::KStream;
 
 mod global;
 mod lookup;
+mod names;
+mod pair;
+mod plan;
+mod self_join;
+mod side;
+mod stream;
 mod table;
+mod unmatched;
+mod windowed;
+mod windows;
 
+pub use stream::StreamJoin;
 pub use table::TableJoin;
+pub use windows::JoinWindows;
 
 /// The stream that a join results in. Until the program is built, the join's options can be set on it; other than that it
 /// is a [`KStream`].
