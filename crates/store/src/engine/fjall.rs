@@ -3,6 +3,7 @@
 //! A keyspace `meta` holds each store's format and changelog offset, so that one batch writes entries and offset. The
 //! database has its own worker threads and journal: that is why the stores of a process share one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -186,6 +187,27 @@ fn offset_of(bytes: &[u8], changelog: &str) -> Option<i64> {
     (name == changelog.as_bytes()).then(|| i64::from_be_bytes(*offset))
 }
 
+/// fjall writes the length of a key as two bytes.
+const KEY_BYTES_MAX: usize = u16::MAX as usize;
+
+/// fjall knows no empty key. Keys of zeros alone, and so the empty one, get one zero more: the order stays.
+fn stored_key(key: &[u8]) -> Cow<'_, [u8]> {
+    if key.iter().any(|byte| *byte != 0) {
+        return Cow::Borrowed(key);
+    }
+    let mut longer = key.to_vec();
+    longer.push(0);
+    Cow::Owned(longer)
+}
+
+/// The key that was stored as this one.
+fn given_key(key: &[u8]) -> &[u8] {
+    match key.split_last() {
+        Some((0, shorter)) if shorter.iter().all(|byte| *byte == 0) => shorter,
+        _ => key,
+    }
+}
+
 struct FjallEngine {
     database: Database,
     meta: Keyspace,
@@ -208,14 +230,18 @@ impl Engine for FjallEngine {
         // The journal reaches the operating system at once: what is committed survives the process, not the machine.
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         if let Some(end) = writes.drop_before {
-            for entry in self.entries.range(..end) {
+            for entry in self.entries.range(..stored_key(end)) {
                 batch.remove(&self.entries, entry.key()?);
             }
         }
         for (key, value) in writes.writes {
+            let key = stored_key(key);
+            if key.len() > KEY_BYTES_MAX {
+                return Err(format!("a key of {} bytes is longer than {KEY_BYTES_MAX} bytes", key.len()).into());
+            }
             match value {
-                Some(value) => batch.insert(&self.entries, key, value),
-                None => batch.remove(&self.entries, key),
+                Some(value) => batch.insert(&self.entries, &*key, value),
+                None => batch.remove(&self.entries, &*key),
             }
         }
         if let Some(offset) = writes.offset {
@@ -262,7 +288,7 @@ impl Engine for FjallEngine {
 
 impl Reads for Keyspace {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
-        let found = Keyspace::get(self, key)?;
+        let found = Keyspace::get(self, stored_key(key))?;
         if let Some(found) = &found {
             value.extend_from_slice(found);
         }
@@ -270,8 +296,10 @@ impl Reads for Keyspace {
     }
 
     fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
+        let (from, to) = range.bounds();
+        let bounds = (from.map(stored_key), to.map(stored_key));
         let mut cursor = FjallCursor {
-            entries: Keyspace::range::<&[u8], _>(self, range.bounds()),
+            entries: Keyspace::range::<Cow<'_, [u8]>, _>(self, bounds),
             order,
             here: None,
         };
@@ -293,7 +321,7 @@ struct FjallCursor {
 
 impl Cursor for FjallCursor {
     fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.here.as_ref().map(|(key, value)| (&**key, &**value))
+        self.here.as_ref().map(|(key, value)| (given_key(key), &**value))
     }
 
     fn advance(&mut self) -> Result<(), Cause> {

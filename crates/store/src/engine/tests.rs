@@ -87,6 +87,28 @@ fn ranges_both_ways(engine: &mut dyn Engine) {
     }
 }
 
+fn keys_of_zeros(engine: &mut dyn Engine) {
+    let keys_written = ["", "\0", "\0\0", "\0\u{1}", "\u{1}"];
+    let values = keys_written.map(|key| format!("v{key}"));
+    let entries: Vec<_> = keys_written
+        .iter()
+        .zip(&values)
+        .map(|(key, value)| (*key, Some(value.as_str())))
+        .collect();
+    write(engine, &entries, None);
+    assert_eq!(
+        keys(engine, &KeyRange::all(), Order::Forward),
+        " \0 \0\0 \0\u{1} \u{1} "
+    );
+    assert_eq!(
+        keys(engine, &KeyRange::between(Some(b"\0"), Some(b"\0\0")), Order::Reverse),
+        "\0\0 \0 "
+    );
+    assert_eq!(read(engine, "").as_deref(), Some("v"));
+    write(engine, &[("", None), ("\0", None)], None);
+    assert_eq!(keys(engine, &KeyRange::all(), Order::Forward), "\0\0 \0\u{1} \u{1} ");
+}
+
 fn counts_entries(engine: &mut dyn Engine) {
     write(engine, &[("a", Some("1")), ("b", Some("1"))], None);
     let mut writes = [(&b"c"[..], true)].into_iter();
@@ -97,6 +119,7 @@ fn counts_entries(engine: &mut dyn Engine) {
 fn memory() {
     writes_and_reads(&mut MemoryEngine::default());
     ranges_both_ways(&mut MemoryEngine::default());
+    keys_of_zeros(&mut MemoryEngine::default());
     counts_entries(&mut MemoryEngine::default());
     let mut engine = MemoryEngine::default();
     write(&mut engine, &[("a", Some("1"))], None);
@@ -140,6 +163,7 @@ fn on_disk(home_in: impl Fn(&Path) -> Box<dyn Home>) {
         home.delete("0_0").unwrap();
         writes_and_reads(&mut *open(&*home, "0_0", "points"));
         ranges_both_ways(&mut *open(&*home, "0_0", "ranges"));
+        keys_of_zeros(&mut *open(&*home, "0_0", "zeros"));
         counts_entries(&mut *open(&*home, "0_1", "counted"));
     }
     let home = home_in(directory.path());
