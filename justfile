@@ -19,7 +19,14 @@ check: lint test
 
 # The store's tests and the conformance cases on RocksDB too (see scripts/rocksdb-deps.sh).
 test-rocksdb:
-    cargo test -p kstreams-store --features rocksdb
+    cargo test -p kstreams-store -p kstreams-conformance --features kstreams-store/rocksdb,kstreams-conformance/rocksdb
+
+# Cases from SEED on, on Java's test driver and on ours, on every engine: a tally, and what differs (needs Java 17 and Maven).
+conformance SEED COUNT PROFILE="all":
+    mkdir -p target/conformance
+    oracle/run.sh gen --seed {{SEED}} --count {{COUNT}} --profile {{PROFILE}} > target/conformance/cases.jsonl
+    oracle/run.sh run < target/conformance/cases.jsonl > target/conformance/expected.jsonl
+    cargo run --quiet -p kstreams-conformance -- check target/conformance/cases.jsonl target/conformance/expected.jsonl
 
 # Rust and Java on one real Kafka 4.1.1, which scripts/kafka/kafka.sh fetches (needs Java 17 and Maven).
 test-kafka:

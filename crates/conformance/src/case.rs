@@ -61,6 +61,9 @@ pub(crate) struct StoreOptions {
     pub(crate) kind: Option<String>,
     pub(crate) caching: Option<bool>,
     pub(crate) logging: Option<bool>,
+    pub(crate) retention_ms: Option<u64>,
+    pub(crate) history_ms: Option<u64>,
+    pub(crate) segment_ms: Option<u64>,
 }
 
 /// Why a case cannot be built from its text.

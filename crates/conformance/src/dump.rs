@@ -1,96 +1,91 @@
-//! What came out of a case, as JSON: records by topic, and stores by name.
+//! What is in the stores when a case has run, as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use kstreams_store::Kind;
-use kstreams_test_driver::{ProducedRecord, Result, TopologyTestDriver};
-use kstreams_topology::Serde;
-use kstreams_topology::stores::{KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp};
+use kstreams_test_driver::{Error, Result, TopologyTestDriver};
+use kstreams_topology::Windowed;
+use kstreams_topology::stores::{
+    KeyValueStore, SessionStore, TimestampedKeyValueStore, TimestampedWindowStore, ValueAndTimestamp, WindowStore,
+};
 use serde_json::{Map, Value as Json, json};
 
-use crate::program::TopicTypes;
-use crate::value::{Key, KeySerde, Value, ValueSerde};
-
-/// The records by topic. `ends` tells how many there were at the end of each step; what came later failed.
-pub(crate) fn outputs(produced: &[ProducedRecord], ends: &[usize], types: &TopicTypes) -> Json {
-    let mut topics: BTreeMap<&str, Vec<Json>> = BTreeMap::new();
-    for (seq, record) in produced.iter().enumerate() {
-        let step = ends.iter().take_while(|end| **end <= seq).count();
-        topics
-            .entry(&record.topic)
-            .or_default()
-            .push(output(record, (seq, step), types));
-    }
-    json!(topics)
-}
-
-fn output(record: &ProducedRecord, (seq, step): (usize, usize), types: &TopicTypes) -> Json {
-    let mut fields = Map::new();
-    let hex_of = |bytes: Option<&bytes::Bytes>| bytes.map(|bytes| hex(bytes));
-    fields.insert("seq".to_owned(), json!(seq));
-    fields.insert("step".to_owned(), json!(step));
-    fields.insert("key".to_owned(), json!(hex_of(record.key.as_ref())));
-    fields.insert("value".to_owned(), json!(hex_of(record.value.as_ref())));
-    if let Some((key, value)) = types.get(&*record.topic) {
-        let undecodable = || json!({"undecodable": true});
-        let key = record
-            .key
-            .as_ref()
-            .map(|bytes| KeySerde(*key).deserialize(&record.topic, bytes));
-        let value = record
-            .value
-            .as_ref()
-            .map(|bytes| ValueSerde(*value).deserialize(&record.topic, bytes));
-        let key = key.map(|key| key.map_or_else(|_| undecodable(), |key| key.to_json()));
-        let value = value.map(|value| value.map_or_else(|_| undecodable(), |value| value.to_json()));
-        fields.insert("k".to_owned(), json!(key));
-        fields.insert("v".to_owned(), json!(value));
-    }
-    let header =
-        |header: &kstreams_wire::Header| json!([String::from_utf8_lossy(&header.key), hex_of(header.value.as_ref())]);
-    fields.insert("ts".to_owned(), json!(record.timestamp));
-    fields.insert("headers".to_owned(), record.headers.iter().map(header).collect());
-    fields.insert("partition".to_owned(), json!(record.partition));
-    Json::Object(fields)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+use crate::key::{CaseKey, Key};
+use crate::value::Value;
 
 /// The entries of all stores.
 pub(crate) fn stores(driver: &mut TopologyTestDriver, kinds: &BTreeMap<String, Kind>) -> Result<Json> {
     let mut all = Map::new();
     for (name, kind) in kinds {
-        let entries = match kind {
-            Kind::TimestampedKeyValue => timestamped(driver, name)?,
-            _ => plain(driver, name)?,
+        // A store of strings in windows is of another type.
+        let store = match store::<Key>(driver, name, *kind) {
+            Err(Error::UnknownStore { .. }) => store::<Windowed<Key>>(driver, name, *kind)?,
+            other => other?,
         };
-        all.insert(name.clone(), json!({"type": "kv", "entries": entries}));
+        all.insert(name.clone(), store);
     }
     Ok(Json::Object(all))
 }
 
-fn timestamped(driver: &mut TopologyTestDriver, name: &str) -> Result<Vec<Json>> {
-    let entries = driver
-        .store_named::<TimestampedKeyValueStore<Key, Value>>(name)?
-        .all()?
-        .collect_owned()?;
-    let entry = |(key, value): &(Key, ValueAndTimestamp<Value>)| json!({"k": key.to_json(), "v": value.value.to_json(), "ts": value.timestamp});
-    Ok(entries.iter().map(entry).collect())
+fn store<K: CaseKey>(driver: &mut TopologyTestDriver, name: &str, kind: Kind) -> Result<Json> {
+    Ok(match kind {
+        Kind::TimestampedKeyValue => {
+            let mut store = driver.store_named::<TimestampedKeyValueStore<K, Value>>(name)?;
+            let entries = store.all()?.collect_owned()?;
+            let entries: Vec<Json> = entries.iter().map(|(key, value)| timestamped(key, value)).collect();
+            json!({"type": "kv", "entries": entries})
+        }
+        Kind::Window(layout) => {
+            let rows = if layout.timestamped {
+                let mut store = driver.store_named::<TimestampedWindowStore<K, Value>>(name)?;
+                let row = |row: Result<(Windowed<K>, ValueAndTimestamp<Value>), _>| {
+                    row.map(|(key, value)| (key, value.value, Some(value.timestamp)))
+                };
+                store.all()?.map(row).collect::<Result<Vec<_>, _>>()?
+            } else {
+                let mut store = driver.store_named::<WindowStore<K, Value>>(name)?;
+                let row = |row: Result<(Windowed<K>, Value), _>| row.map(|(key, value)| (key, value, None));
+                store.all()?.map(row).collect::<Result<Vec<_>, _>>()?
+            };
+            if layout.size_ms == 0 && !rows.is_empty() {
+                // Kafka cannot iterate it.
+                return Ok(json!({"type": "window of size 0"}));
+            }
+            json!({"type": "window", "entries": windowed(rows, false)})
+        }
+        Kind::Session(_) => {
+            let mut store = driver.store_named::<SessionStore<K, Value>>(name)?;
+            let row = |row: Result<(Windowed<K>, Value), _>| row.map(|(key, value)| (key, value, None));
+            let rows = store.fetch_keys(None, None)?.map(row).collect::<Result<Vec<_>, _>>()?;
+            json!({"type": "session", "entries": windowed(rows, true)})
+        }
+        _ => {
+            let mut store = driver.store_named::<KeyValueStore<K, Value>>(name)?;
+            let entries = store.all()?.collect_owned()?;
+            let entry = |(key, value): &(K, Value)| json!({"k": key.to_json(), "v": value.to_json()});
+            json!({"type": "kv", "entries": entries.iter().map(entry).collect::<Vec<Json>>()})
+        }
+    })
 }
 
-fn plain(driver: &mut TopologyTestDriver, name: &str) -> Result<Vec<Json>> {
-    let entries = driver
-        .store_named::<KeyValueStore<Key, Value>>(name)?
-        .all()?
-        .collect_owned()?;
-    Ok(entries
-        .iter()
-        .map(|(key, value)| json!({"k": key.to_json(), "v": value.to_json()}))
-        .collect())
+fn timestamped<K: CaseKey>(key: &K, value: &ValueAndTimestamp<Value>) -> Json {
+    json!({"k": key.to_json(), "v": value.value.to_json(), "ts": value.timestamp})
+}
+
+/// Rows by key, start and end; those of the same key and window stay in the store's order.
+fn windowed<K: CaseKey>(mut rows: Vec<(Windowed<K>, Value, Option<i64>)>, session: bool) -> Vec<Json> {
+    rows.sort_by_cached_key(|(key, ..)| (key.key.seen().text().to_owned(), key.window));
+    let entry = |(key, value, timestamp): &(Windowed<K>, Value, Option<i64>)| {
+        let mut entry = json!({"k": key.key.to_json(), "start": key.window.start, "v": value.to_json()});
+        if let Some(fields) = entry.as_object_mut() {
+            if session {
+                fields.insert("end".to_owned(), json!(key.window.end));
+            }
+            if let Some(timestamp) = timestamp {
+                fields.insert("ts".to_owned(), json!(timestamp));
+            }
+        }
+        entry
+    };
+    rows.iter().map(entry).collect()
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
-use crate::value::{Key, Value};
+use crate::key::CaseKey;
+use crate::value::Value;
 
 /// Notes of one case, by node.
 #[derive(Debug)]
@@ -34,13 +35,13 @@ impl Notes {
     }
 
     /// A closure that notes what it sees under this node.
-    pub(crate) fn peek(
+    pub(crate) fn peek<K: CaseKey>(
         self: &Arc<Self>,
         node: &str,
-    ) -> impl Fn(Option<&Key>, Option<&Value>) + Send + Sync + use<> + 'static {
+    ) -> impl Fn(Option<&K>, Option<&Value>) + Send + Sync + use<K> + 'static {
         let (notes, node) = (self.clone(), node.to_owned());
         move |key, value| {
-            let note = json!([notes.step(), key.map(Key::to_json), value.map(Value::to_json)]);
+            let note = json!([notes.step(), key.map(CaseKey::to_json), value.map(Value::to_json)]);
             let mut peeks = notes.peeks.lock().unwrap_or_else(PoisonError::into_inner);
             peeks.entry(node.clone()).or_default().push(note);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kstreams_dsl::{BuildOptions, Optimization};
-use kstreams_store::EngineKind;
+use kstreams_store::{EngineKind, Storage};
 use kstreams_test_driver::{ProducedRecord, TopologyTestDriver};
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
@@ -14,18 +14,20 @@ use kstreams_wire::{Headers, TopicName};
 use serde_json::{Value as Json, json};
 
 use crate::case::{Case, CaseError, Input};
-use crate::dump::{outputs, stores};
+use crate::dump::stores;
+use crate::engine::Engine;
 use crate::notes::Notes;
+use crate::outputs::outputs;
 use crate::program::{self, TopicTypes};
 
 /// The result of a case, as the oracle writes it.
-pub(crate) fn run(line: &str) -> Json {
+pub fn run(line: &str, engine: Engine) -> Json {
     let case: Case = match serde_json::from_str(line) {
         Ok(case) => case,
         Err(error) => return json!({"name": null, "error": failure("case", -1, "", &error)}),
     };
     let name = case.name.clone();
-    catch_unwind(AssertUnwindSafe(|| Run::new(case).finish())).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| Run::new(case, engine).finish())).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         let message = message
             .or_else(|| panic.downcast_ref::<&str>().copied())
@@ -36,6 +38,7 @@ pub(crate) fn run(line: &str) -> Json {
 
 struct Run {
     case: Case,
+    engine: Engine,
     notes: Arc<Notes>,
     /// How many records had come out at the end of each step.
     ends: Vec<usize>,
@@ -46,10 +49,11 @@ const TOPOLOGY_EXCEPTION: &str = "org.apache.kafka.streams.errors.TopologyExcept
 const STREAMS_EXCEPTION: &str = "org.apache.kafka.streams.errors.StreamsException";
 
 impl Run {
-    fn new(case: Case) -> Self {
+    fn new(case: Case, engine: Engine) -> Self {
         let result = json!({"name": case.name, "error": null, "outputs": {}, "peeks": {}});
         Self {
             case,
+            engine,
             notes: Notes::new(),
             ends: Vec::new(),
             result,
@@ -77,7 +81,11 @@ impl Run {
             .stores()
             .map(|store| (store.spec.name.clone(), store.spec.kind))
             .collect();
-        let mut driver = match self.driver(topology) {
+        let (storage, directory) = match self.engine.storage() {
+            Ok(storage) => storage,
+            Err(error) => return self.set("error", failure("storage", -1, "", &error)),
+        };
+        let mut driver = match self.driver(topology, storage) {
             Ok(driver) => driver,
             Err(error) => return self.set("error", failure("start", -1, STREAMS_EXCEPTION, &error)),
         };
@@ -97,9 +105,11 @@ impl Run {
             self.set("error", error);
         }
         self.set("outputs", outputs(driver.produced(), &self.ends, types));
+        drop(driver);
+        drop(directory);
     }
 
-    fn driver(&self, topology: Topology) -> kstreams_test_driver::Result<TopologyTestDriver> {
+    fn driver(&self, topology: Topology, storage: Storage) -> kstreams_test_driver::Result<TopologyTestDriver> {
         let cache = self.number("statestore.cache.max.bytes").unwrap_or(10 << 20);
         TopologyTestDriver::builder(topology)
             .application_id("app")
@@ -107,6 +117,7 @@ impl Run {
             .cache_bytes(usize::try_from(cache).unwrap_or(0))
             .max_task_idle_ms(self.number("max.task.idle.ms").unwrap_or(0))
             .handlers(self.handlers())
+            .storage(storage)
             .build()
     }
 
@@ -152,6 +163,7 @@ impl Run {
             .unwrap_or(false);
         let in_memory = self.text("default.dsl.store") == Some("in_memory");
         BuildOptions::default()
+            .java_quirks(true)
             .optimization(if optimize {
                 Optimization::ALL
             } else {

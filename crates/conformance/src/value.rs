@@ -1,4 +1,4 @@
-//! Keys and values whose types a case chooses, with their serdes.
+//! Values whose types a case chooses, with their serde.
 
 use kstreams_topology::{Data, Serde, SerdeError};
 use serde_json::{Value as Json, json};
@@ -19,20 +19,7 @@ pub(crate) enum ValueType {
     Long,
 }
 
-/// A key: a string.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Key {
-    Text(String),
-}
-
-/// The type of a stream's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Text,
-}
-
 impl Data for Value {}
-impl Data for Key {}
 
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
@@ -76,28 +63,6 @@ impl Value {
     }
 }
 
-impl Key {
-    /// The key as functions and processors see it.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-        }
-    }
-
-    /// The key without its window.
-    pub(crate) fn inner(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-        }
-    }
-
-    pub(crate) fn to_json(&self) -> Json {
-        match self {
-            Self::Text(text) => json!(text),
-        }
-    }
-}
-
 /// `null` for nothing, else the value as text.
 pub(crate) fn render(value: Option<&Value>) -> String {
     value.map_or_else(|| "null".to_owned(), Value::render)
@@ -130,25 +95,6 @@ impl Serde<Value> for ValueSerde {
                 let bytes = bytes.map_err(|_| SerdeError::new("bytes to a long: 8 expected"))?;
                 Ok(Value::Long(i64::from_be_bytes(bytes)))
             }
-        }
-    }
-}
-
-/// Reads and writes keys of one type.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeySerde(pub(crate) KeyType);
-
-impl Serde<Key> for KeySerde {
-    fn serialize(&self, _: &str, key: &Key, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        match key {
-            Key::Text(text) => out.extend_from_slice(text.as_bytes()),
-        }
-        Ok(())
-    }
-
-    fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Key, SerdeError> {
-        match self.0 {
-            KeyType::Text => Ok(Key::Text(String::from_utf8_lossy(bytes).into_owned())),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Joiner, Spec, Typed};
 use crate::case::Result;
-use crate::value::{Key, Value, ValueType};
+use crate::key::Key;
+use crate::value::{Value, ValueType};
 
 /// The joiner of this name, for sides of these types.
 pub(crate) fn joiner(text: &str, left: ValueType, right: ValueType) -> Result<Typed<Joiner>> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{KeyFn, Spec, csv_field, first_char};
 use crate::case::Result;
-use crate::value::{Key, Value, length, render};
+use crate::key::Key;
+use crate::value::{Value, length, render};
 
 pub(crate) fn key(spec: &str) -> Result<KeyFn> {
     let spec = Spec::parse(spec);

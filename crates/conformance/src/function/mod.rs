@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::case::{CaseError, Result};
-use crate::value::{Key, Value, ValueType};
+use crate::key::Key;
+use crate::value::{Value, ValueType};
 
 mod aggregator;
 mod joiner;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Spec, Typed, ValueFn, csv_field, first_char};
 use crate::case::Result;
-use crate::value::{Key, Value, ValueType, length};
+use crate::key::Key;
+use crate::value::{Value, ValueType, length};
 
 pub(crate) fn value(spec: &str, input: ValueType) -> Result<Typed<ValueFn>> {
     let spec = Spec::parse(spec);

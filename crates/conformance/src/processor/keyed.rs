@@ -7,17 +7,19 @@ use kstreams_topology::processor::{Context, ProcessingContext};
 use kstreams_topology::stores::StoreHandle;
 use kstreams_topology::{BoxError, Record};
 
-use super::{Canned, Dynamic, Input, KeyValues};
-use crate::value::{Key, Value, length};
+use super::store::KeyValues;
+use super::{Canned, Dynamic, Input};
+use crate::key::{CaseKey, Key};
+use crate::value::{Value, length};
 
 type Entries = Vec<(Key, Value)>;
 
-fn drain(cx: &mut Context<'_, Dynamic>, store: StoreHandle<KeyValues>) -> Result<Entries, BoxError> {
+fn drain<K: CaseKey>(cx: &mut Context<'_, Dynamic<K>>, store: StoreHandle<KeyValues>) -> Result<Entries, BoxError> {
     Ok(cx.store(store).all()?.collect_owned()?)
 }
 
-fn put(
-    cx: &mut Context<'_, Dynamic>,
+fn put<K: CaseKey>(
+    cx: &mut Context<'_, Dynamic<K>>,
     store: StoreHandle<KeyValues>,
     (key, value): (&Key, Option<&Value>),
 ) -> Result<(), BoxError> {
@@ -31,8 +33,8 @@ fn put(
 /// Forwards values that differ from the last one.
 pub(super) struct Dedup(pub(super) StoreHandle<KeyValues>);
 
-impl Canned for Dedup {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for Dedup {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         if let Some(key) = &record.key {
             if cx.store(self.0).get(key)? == record.value {
                 return Ok(());
@@ -49,12 +51,12 @@ pub(super) struct RunningTotal {
     pub(super) every: Duration,
 }
 
-impl Canned for RunningTotal {
+impl<K: CaseKey> Canned<K> for RunningTotal {
     fn init(&mut self, cx: &mut ProcessingContext<'_>) {
         cx.schedule(self.every, Clock::StreamTime);
     }
 
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         let Some(key) = &record.key else { return Ok(()) };
         let total = match &record.value {
             None => return put(cx, self.store, (key, None)),
@@ -70,7 +72,7 @@ impl Canned for RunningTotal {
         put(cx, self.store, (key, Some(&total)))
     }
 
-    fn timer(&mut self, cx: &mut Context<'_, Dynamic>, now: i64) -> Result<(), BoxError> {
+    fn timer(&mut self, cx: &mut Context<'_, Dynamic<K>>, now: i64) -> Result<(), BoxError> {
         for (key, total) in drain(cx, self.store)? {
             cx.forward(Record::new(Some(key), Some(total), now))?;
         }
@@ -84,19 +86,19 @@ pub(super) struct WallClockFlush {
     pub(super) every: Duration,
 }
 
-impl Canned for WallClockFlush {
+impl<K: CaseKey> Canned<K> for WallClockFlush {
     fn init(&mut self, cx: &mut ProcessingContext<'_>) {
         cx.schedule(self.every, Clock::WallClock);
     }
 
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         match &record.key {
             Some(key) => put(cx, self.store, (key, record.value.as_ref())),
             None => Ok(()),
         }
     }
 
-    fn timer(&mut self, cx: &mut Context<'_, Dynamic>, now: i64) -> Result<(), BoxError> {
+    fn timer(&mut self, cx: &mut Context<'_, Dynamic<K>>, now: i64) -> Result<(), BoxError> {
         for (key, value) in drain(cx, self.store)? {
             cx.forward(Record::new(Some(key.clone()), Some(value), now))?;
             cx.store(self.store).delete(&key)?;
@@ -108,8 +110,8 @@ impl Canned for WallClockFlush {
 /// Forwards what ranges of its store show.
 pub(super) struct RangeProbe(pub(super) StoreHandle<KeyValues>);
 
-impl Canned for RangeProbe {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for RangeProbe {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         let Some(key) = &record.key else { return Ok(()) };
         put(cx, self.0, (key, record.value.as_ref()))?;
         let mut store = cx.store(self.0);

@@ -3,55 +3,56 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kstreams_store::Logging;
 use kstreams_topology::graph::TimerId;
 use kstreams_topology::processor::{Context, ProcessingContext, Processor};
-use kstreams_topology::stores::{KeyValueStore, StoreBuilder, StoreHandle, StoreId, Stores};
+use kstreams_topology::stores::{StoreBuilder, StoreHandle, StoreId, StoreKind};
 use kstreams_topology::{BoxError, Record};
 
 use crate::case::{CaseError, Node, Result};
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde, ValueType};
+use crate::key::{CaseKey, Key};
+use crate::processor::store::{KeyValues, key_values};
+use crate::value::{Value, ValueType};
 
 mod fixed_key;
 mod keyed;
 mod plain;
+mod store;
+mod windows;
 
 pub(crate) use fixed_key::fixed_key;
-
-/// A store of keys and values.
-pub(crate) type KeyValues = KeyValueStore<Key, Value>;
+pub(crate) use store::AnyStore;
 
 /// A record as processors see it.
 pub(crate) type Input = Record<Option<Key>, Option<Value>>;
 
 /// What a canned processor does. The key of its record is already a string.
-pub(crate) trait Canned: Send {
+pub(crate) trait Canned<K: CaseKey>: Send {
     fn init(&mut self, cx: &mut ProcessingContext<'_>) {
         let _ = cx;
     }
 
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError>;
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError>;
 
-    fn timer(&mut self, cx: &mut Context<'_, Dynamic>, now: i64) -> Result<(), BoxError> {
+    fn timer(&mut self, cx: &mut Context<'_, Dynamic<K>>, now: i64) -> Result<(), BoxError> {
         let _ = (cx, now);
         Ok(())
     }
 }
 
 /// A processor that a case chose.
-pub(crate) struct Dynamic {
-    canned: Box<dyn Canned>,
-    store: Option<StoreHandle<KeyValues>>,
+pub(crate) struct Dynamic<K: CaseKey> {
+    canned: Box<dyn Canned<K>>,
+    store: Option<StoreId>,
 }
 
-impl Processor for Dynamic {
-    type KIn = Option<Key>;
+impl<K: CaseKey> Processor for Dynamic<K> {
+    type KIn = Option<K>;
     type VIn = Option<Value>;
     type KOut = Option<Key>;
     type VOut = Option<Value>;
 
     fn stores(&self) -> Vec<StoreId> {
-        self.store.map(StoreHandle::id).into_iter().collect()
+        self.store.into_iter().collect()
     }
 
     fn init(&mut self, cx: &mut ProcessingContext<'_>) -> Result<(), BoxError> {
@@ -59,8 +60,12 @@ impl Processor for Dynamic {
         Ok(())
     }
 
-    fn process(&mut self, cx: &mut Context<'_, Self>, record: Input) -> Result<(), BoxError> {
-        let key = record.key.as_ref().map(|key| Key::Text(key.text().to_owned()));
+    fn process(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        record: Record<Option<K>, Option<Value>>,
+    ) -> Result<(), BoxError> {
+        let key = record.key.as_ref().map(|key| Key::Text(key.seen().text().to_owned()));
         self.canned.on(cx, record.with_key(key))
     }
 
@@ -73,12 +78,12 @@ impl Processor for Dynamic {
 pub(crate) struct Built<P> {
     /// The type of the values that it forwards.
     pub(crate) out: ValueType,
-    pub(crate) store: Option<StoreBuilder<KeyValues>>,
+    pub(crate) store: Option<AnyStore>,
     pub(crate) new: Arc<dyn Fn() -> P + Send + Sync>,
 }
 
 /// The processor that a node asks for.
-pub(crate) fn processor(node: &Node, input: ValueType) -> Result<Built<Dynamic>> {
+pub(crate) fn processor<K: CaseKey>(node: &Node, input: ValueType) -> Result<Built<Dynamic<K>>> {
     match node.text("processor")? {
         "dedup" => keyed_by(node, (input, input), keyed::Dedup),
         "running_total" => {
@@ -95,6 +100,21 @@ pub(crate) fn processor(node: &Node, input: ValueType) -> Result<Built<Dynamic>>
             })
         }
         "range_probe" => keyed_by(node, (input, ValueType::Text), keyed::RangeProbe),
+        "window_store_counter" => {
+            let size = node.number("window_ms")?;
+            let store = store::counts_by_window(node)?;
+            Ok(with_store(ValueType::Text, store, move |store| {
+                windows::WindowStoreCounter { store, size }
+            }))
+        }
+        "session_probe" => {
+            let gap = node.number("gap_ms")?;
+            let store = store::counts_by_session(node)?;
+            Ok(with_store(ValueType::Text, store, move |store| windows::SessionProbe {
+                store,
+                gap,
+            }))
+        }
         "header_echo" => Ok(without_store(ValueType::Text, || plain::HeaderEcho)),
         "ts_shift" => {
             let by = node.number("delta_ms")?;
@@ -117,7 +137,11 @@ fn every(node: &Node) -> Result<Duration> {
     Ok(Duration::from_millis(node.number("interval_ms")?.unsigned_abs()))
 }
 
-fn without_store<C: Canned + 'static>(out: ValueType, new: impl Fn() -> C + Send + Sync + 'static) -> Built<Dynamic> {
+fn without_store<K, C>(out: ValueType, new: impl Fn() -> C + Send + Sync + 'static) -> Built<Dynamic<K>>
+where
+    K: CaseKey,
+    C: Canned<K> + 'static,
+{
     let new = Arc::new(move || Dynamic {
         canned: Box::new(new()),
         store: None,
@@ -125,38 +149,37 @@ fn without_store<C: Canned + 'static>(out: ValueType, new: impl Fn() -> C + Send
     Built { out, store: None, new }
 }
 
-fn keyed_by<C: Canned + 'static>(
+fn keyed_by<K, C>(
     node: &Node,
     (stored, out): (ValueType, ValueType),
     new: impl Fn(StoreHandle<KeyValues>) -> C + Send + Sync + 'static,
-) -> Result<Built<Dynamic>> {
-    let store = key_values(node, stored)?;
+) -> Result<Built<Dynamic<K>>>
+where
+    K: CaseKey,
+    C: Canned<K> + 'static,
+{
+    Ok(with_store(out, key_values(node, stored)?, new))
+}
+
+fn with_store<K, C, S>(
+    out: ValueType,
+    store: StoreBuilder<S>,
+    new: impl Fn(StoreHandle<S>) -> C + Send + Sync + 'static,
+) -> Built<Dynamic<K>>
+where
+    K: CaseKey,
+    C: Canned<K> + 'static,
+    S: StoreKind + 'static,
+    AnyStore: From<StoreBuilder<S>>,
+{
     let handle = store.handle();
     let new = Arc::new(move || Dynamic {
         canned: Box::new(new(handle)),
-        store: Some(handle),
+        store: Some(handle.id()),
     });
-    Ok(Built {
+    Built {
         out,
-        store: Some(store),
+        store: Some(store.into()),
         new,
-    })
-}
-
-/// The key-value store that a processor's node describes.
-fn key_values(node: &Node, stored: ValueType) -> Result<StoreBuilder<KeyValues>> {
-    let options = node.store()?.unwrap_or_default();
-    let name = options.name.unwrap_or_else(|| format!("{}-store", node.id));
-    let stores = match options.kind.as_deref() {
-        Some("in_memory") => Stores::in_memory(name),
-        _ => Stores::persistent(name),
-    };
-    let mut store = stores.key_value_with(Arc::new(KeySerde(KeyType::Text)), Arc::new(ValueSerde(stored)));
-    if options.caching == Some(true) {
-        store = store.cached();
     }
-    if options.logging == Some(false) {
-        store = store.logging(Logging::Disabled);
-    }
-    Ok(store)
 }

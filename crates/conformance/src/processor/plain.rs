@@ -5,13 +5,14 @@ use kstreams_topology::BoxError;
 use kstreams_topology::processor::Context;
 
 use super::{Canned, Dynamic, Input};
-use crate::value::{Key, Value, render};
+use crate::key::{CaseKey, Key};
+use crate::value::{Value, render};
 
 /// Forwards what headers a record has, and adds one.
 pub(super) struct HeaderEcho;
 
-impl Canned for HeaderEcho {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, mut record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for HeaderEcho {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, mut record: Input) -> Result<(), BoxError> {
         let mut text = format!("{}[", render(record.value.as_ref()));
         for header in record.headers.iter() {
             let value = header
@@ -34,8 +35,8 @@ pub(super) struct TimestampShift {
     pub(super) by: i64,
 }
 
-impl Canned for TimestampShift {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, mut record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for TimestampShift {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, mut record: Input) -> Result<(), BoxError> {
         record.timestamp = record.timestamp.saturating_add(self.by).max(0);
         Ok(cx.forward(record)?)
     }
@@ -44,8 +45,8 @@ impl Canned for TimestampShift {
 /// Forwards what it knows of where it runs.
 pub(super) struct ContextInfo;
 
-impl Canned for ContextInfo {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for ContextInfo {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         let metadata = cx.metadata();
         let topic = metadata.topic.map_or("null", |topic| topic);
         let origin = format!("{topic}/{}/{}", metadata.partition, metadata.offset);
@@ -64,8 +65,8 @@ pub(super) struct MultiForward {
     pub(super) times: i64,
 }
 
-impl Canned for MultiForward {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for MultiForward {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         let text = render(record.value.as_ref());
         for at in 0..self.times {
             let mut copy = record.clone().with_value(Some(Value::Text(format!("{text}#{at}"))));
@@ -81,8 +82,8 @@ pub(super) struct FailOn {
     pub(super) poison: String,
 }
 
-impl Canned for FailOn {
-    fn on(&mut self, cx: &mut Context<'_, Dynamic>, record: Input) -> Result<(), BoxError> {
+impl<K: CaseKey> Canned<K> for FailOn {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
         if render(record.value.as_ref()) == self.poison {
             return Err(format!("fail_on {}", self.poison).into());
         }

@@ -1,11 +1,12 @@
 //! Aggregations of grouped streams and tables.
 
-use super::{Grouped, GroupedTable, Handle, Table, materialized};
+use super::{Grouped, GroupedTable, Handle, Held, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
-use crate::value::{KeyType, ValueType};
+use crate::key::KeyType;
+use crate::value::ValueType;
 
-impl Grouped {
+impl<K: Held> Grouped<K> {
     pub(super) fn on_grouped(&self, node: &Node) -> Result<Handle> {
         let (table, value) = match node.op.as_str() {
             "count" => (self.grouped.count_as(), ValueType::Long),
@@ -20,23 +21,18 @@ impl Grouped {
                 let function::Aggregator { out, init, add, .. } = function::aggregator(node.text("fn")?, self.value)?;
                 let folded = self.grouped.aggregate(
                     move || init.clone(),
-                    move |key, value, so_far| add(key, Some(value), so_far),
+                    move |key, value, so_far| add(&key.seen(), Some(value), so_far),
                 );
                 (folded, out)
             }
             other => return malformed(format!("no op {other} of a grouped stream")),
         };
-        let table = table.materialized(materialized(node, self.key, value)?);
-        let table = if let Some(name) = &node.name {
-            table.named(name)
-        } else {
-            table
-        };
-        Ok(Handle::Table(Table {
-            table,
+        let table = Table {
+            table: table.materialized(materialized(node, self.key, value)?),
             key: self.key,
             value,
-        }))
+        };
+        Ok(K::table(table.named(node.name.as_ref())))
     }
 }
 
@@ -59,6 +55,7 @@ impl GroupedTable {
                     init,
                     add,
                     subtract,
+                    ..
                 } = function::aggregator(node.text("fn")?, self.value)?;
                 let folded = self.grouped.aggregate(
                     move || init.clone(),
@@ -69,16 +66,11 @@ impl GroupedTable {
             }
             other => return malformed(format!("no op {other} of a grouped table")),
         };
-        let table = table.materialized(materialized(node, KeyType::Text, value)?);
-        let table = if let Some(name) = &node.name {
-            table.named(name)
-        } else {
-            table
-        };
-        Ok(Handle::Table(Table {
-            table,
+        let table = Table {
+            table: table.materialized(materialized(node, KeyType::Text, value)?),
             key: KeyType::Text,
             value,
-        }))
+        };
+        Ok(Handle::Table(table.named(node.name.as_ref())))
     }
 }

@@ -1,9 +1,10 @@
 //! Joins.
 
-use super::{Global, Handle, Program, Stream, Table, materialized};
-use crate::case::{Node, Result, malformed};
+use super::{Global, Handle, Held, Program, Stream, Table, materialized};
+use crate::case::{CaseError, Node, Result, malformed};
 use crate::function;
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde};
+use crate::key::{Key, KeySerde, KeyType, seen};
+use crate::value::{Value, ValueSerde};
 
 impl Program {
     pub(super) fn global_table(&mut self, node: &Node) -> Result<Handle> {
@@ -25,70 +26,101 @@ impl Program {
         Ok(Handle::Global(Global { table, value }))
     }
 
-    pub(super) fn stream_global_join(&self, node: &Node) -> Result<Handle> {
+    pub(super) fn join(&self, node: &Node) -> Result<Handle> {
         let from = node.from();
         let [left, right] = from.as_slice() else {
             return malformed(format!("node {} needs two sides", node.id));
         };
-        let (Handle::Stream(left), Handle::Global(right)) = (self.handle(left)?, self.handle(right)?) else {
-            return malformed(format!("node {} joins a stream and a global table", node.id));
-        };
-        let choose = function::key(node.text("key_fn")?)?;
-        let choose =
-            move |key: &Option<Key>, value: &Option<Value>| choose(key.as_ref(), value.as_ref()).map(Key::Text);
-        let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
-        let joined = match node.text("kind")? {
-            "inner" => left
-                .stream
-                .join_global(&right.table, choose, move |key, left, right: Value| {
-                    call(key.as_ref(), Some(&left), Some(&right))
-                }),
-            "left" => left
-                .stream
-                .left_join_global(&right.table, choose, move |key, left, right| {
-                    call(key.as_ref(), Some(&left), right.as_ref())
-                }),
-            other => return malformed(format!("no kind {other} of node {}", node.id)),
-        };
-        let joined = if let Some(name) = &node.name {
-            joined.named(name)
-        } else {
-            joined
-        };
-        Ok(Handle::Stream(Stream::new(joined, left.key, out)))
+        let (left, right) = (self.handle(left)?, self.handle(right)?);
+        match (node.op.as_str(), left, right) {
+            ("stream_global_join", Handle::Stream(left), Handle::Global(right)) => global_join(node, &left, &right),
+            ("stream_global_join", Handle::WindowedStream(left), Handle::Global(right)) => {
+                global_join(node, &left, &right)
+            }
+            ("stream_table_join", Handle::Stream(left), right) => table_join(node, &left, right),
+            ("stream_table_join", Handle::WindowedStream(left), right) => table_join(node, &left, right),
+            ("table_table_join", Handle::Table(left), right) => tables(node, &left, right),
+            ("table_table_join", Handle::WindowedTable(left), right) => tables(node, &left, right),
+            ("stream_stream_join" | "fk_join", ..) => Err(CaseError::Unsupported(node.op.clone())),
+            _ => malformed(format!("wrong sides of {}", node.id)),
+        }
     }
+}
 
-    pub(super) fn table_table_join(&self, node: &Node) -> Result<Handle> {
-        let from = node.from();
-        let [left, right] = from.as_slice() else {
-            return malformed(format!("node {} needs two sides", node.id));
-        };
-        let (Handle::Table(left), Handle::Table(right)) = (self.handle(left)?, self.handle(right)?) else {
-            return malformed(format!("node {} joins two tables", node.id));
-        };
-        let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
-        let joined = match node.text("kind")? {
-            "inner" => left.table.join(&right.table, move |left: Value, right: Value| {
-                call(None, left.some().as_ref(), right.some().as_ref())
-            }),
-            "left" => left
-                .table
-                .left_join(&right.table, move |left: Value, right: Option<Value>| {
-                    call(None, left.some().as_ref(), right.and_then(Value::some).as_ref())
-                }),
-            "outer" => left
-                .table
-                .outer_join(&right.table, move |left: Option<Value>, right: Option<Value>| {
-                    let (left, right) = (left.and_then(Value::some), right.and_then(Value::some));
-                    call(None, left.as_ref(), right.as_ref())
-                }),
-            other => return malformed(format!("no kind {other} of node {}", node.id)),
-        };
-        let joined = Table {
-            table: joined,
-            key: left.key,
-            value: out,
-        };
-        Ok(Handle::Table(joined.settled(node)?))
+fn no_kind<T>(node: &Node) -> Result<T> {
+    malformed(format!("no join kind {} in {}", node.json("kind"), node.op))
+}
+
+fn table_join<K: Held>(node: &Node, left: &Stream<K>, right: Handle) -> Result<Handle> {
+    let Some(right) = K::as_table(right).filter(|right| right.key == left.key) else {
+        return malformed(format!("wrong sides of {}", node.id));
+    };
+    let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+    let join = move |key: &Option<K>, left: &Value, right: Option<&Value>| {
+        call(seen(key.as_ref()).as_ref(), Some(left), right)
+    };
+    let joined = match node.text("kind")? {
+        "inner" => left
+            .stream
+            .join_table(&right.table, move |key, left, right| join(key, &left, Some(&right))),
+        "left" => left
+            .stream
+            .left_join_table(&right.table, move |key, left, right| join(key, &left, right.as_ref())),
+        _ => return no_kind(node),
+    };
+    if node.has("grace_ms") {
+        return Err(CaseError::Unsupported("grace_ms".to_owned()));
     }
+    let joined = joined
+        .key_serde(KeySerde(left.key))
+        .left_value_serde(ValueSerde(left.value));
+    let joined = match &node.name {
+        Some(name) => joined.named(name),
+        None => joined,
+    };
+    Ok(K::stream(Stream::new((*joined).clone(), left.key, out)))
+}
+
+fn tables<K: Held>(node: &Node, left: &Table<K>, right: Handle) -> Result<Handle> {
+    let Some(right) = K::as_table(right).filter(|right| right.key == left.key) else {
+        return malformed(format!("wrong sides of {}", node.id));
+    };
+    let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+    let (left, key) = (&left.table, left.key);
+    let table = match node.text("kind")? {
+        "inner" => left.join(&right.table, move |left: Value, right: Value| {
+            call(None, left.some().as_ref(), right.some().as_ref())
+        }),
+        "left" => left.left_join(&right.table, move |left: Value, right: Option<Value>| {
+            call(None, left.some().as_ref(), right.and_then(Value::some).as_ref())
+        }),
+        "outer" => left.outer_join(&right.table, move |left: Option<Value>, right: Option<Value>| {
+            let (left, right) = (left.and_then(Value::some), right.and_then(Value::some));
+            call(None, left.as_ref(), right.as_ref())
+        }),
+        _ => return no_kind(node),
+    };
+    Ok(K::table(Table { table, key, value: out }.settled(node)?))
+}
+
+fn global_join<K: Held>(node: &Node, left: &Stream<K>, right: &Global) -> Result<Handle> {
+    let choose = function::key(node.text("key_fn")?)?;
+    let choose = move |key: &Option<K>, value: &Option<Value>| {
+        choose(seen(key.as_ref()).as_ref(), value.as_ref()).map(Key::Text)
+    };
+    let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+    let joined = match node.text("kind")? {
+        "inner" => left
+            .stream
+            .join_global(&right.table, choose, move |key, left, right: Value| {
+                call(seen(key.as_ref()).as_ref(), Some(&left), Some(&right))
+            }),
+        "left" => left
+            .stream
+            .left_join_global(&right.table, choose, move |key, left, right| {
+                call(seen(key.as_ref()).as_ref(), Some(&left), right.as_ref())
+            }),
+        _ => return no_kind(node),
+    };
+    Ok(K::stream(Stream::new(joined, left.key, out).named(node.name.as_ref())))
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kstreams_dsl::{
     BuildOptions, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
 };
-use kstreams_topology::Topology;
+use kstreams_topology::{Topology, Windowed};
 
 use crate::case::{CaseError, Node, Result, malformed};
+use crate::key::{CaseKey, Key, KeySerde, KeyType};
 use crate::notes::Notes;
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde, ValueType};
+use crate::value::{Value, ValueSerde, ValueType};
 
 mod grouped;
 mod join;
@@ -49,24 +51,27 @@ struct Program {
 /// What a node's id stands for.
 #[derive(Clone)]
 enum Handle {
-    Stream(Stream),
-    Table(Table),
-    Grouped(Grouped),
+    Stream(Stream<Key>),
+    WindowedStream(Stream<Windowed<Key>>),
+    Table(Table<Key>),
+    WindowedTable(Table<Windowed<Key>>),
+    Grouped(Grouped<Key>),
+    WindowedGrouped(Grouped<Windowed<Key>>),
     GroupedTable(GroupedTable),
     Global(Global),
     Nothing,
 }
 
 #[derive(Clone)]
-struct Stream {
-    stream: KStream<Option<Key>, Option<Value>>,
+struct Stream<K: CaseKey> {
+    stream: KStream<Option<K>, Option<Value>>,
     key: KeyType,
     value: ValueType,
 }
 
 #[derive(Clone)]
-struct Table {
-    table: KTable<Key, Value>,
+struct Table<K: CaseKey> {
+    table: KTable<K, Value>,
     key: KeyType,
     value: ValueType,
 }
@@ -78,8 +83,8 @@ struct Global {
 }
 
 #[derive(Clone)]
-struct Grouped {
-    grouped: KGroupedStream<Key, Option<Value>>,
+struct Grouped<K: CaseKey> {
+    grouped: KGroupedStream<K, Option<Value>>,
     key: KeyType,
     value: ValueType,
 }
@@ -90,30 +95,95 @@ struct GroupedTable {
     value: ValueType,
 }
 
+/// A key type, and the handles of what has such keys.
+trait Held: CaseKey {
+    fn stream(stream: Stream<Self>) -> Handle;
+
+    fn table(table: Table<Self>) -> Handle;
+
+    fn grouped(grouped: Grouped<Self>) -> Handle;
+
+    /// The stream that a handle stands for, if its keys are such.
+    fn as_stream(handle: Handle) -> Option<Stream<Self>>;
+
+    /// The table that a handle stands for, if its keys are such.
+    fn as_table(handle: Handle) -> Option<Table<Self>>;
+}
+
+macro_rules! held {
+    ($key:ty, $stream:ident, $table:ident, $grouped:ident) => {
+        impl Held for $key {
+            fn stream(stream: Stream<Self>) -> Handle {
+                Handle::$stream(stream)
+            }
+
+            fn table(table: Table<Self>) -> Handle {
+                Handle::$table(table)
+            }
+
+            fn grouped(grouped: Grouped<Self>) -> Handle {
+                Handle::$grouped(grouped)
+            }
+
+            fn as_stream(handle: Handle) -> Option<Stream<Self>> {
+                match handle {
+                    Handle::$stream(stream) => Some(stream),
+                    _ => None,
+                }
+            }
+
+            fn as_table(handle: Handle) -> Option<Table<Self>> {
+                match handle {
+                    Handle::$table(table) => Some(table),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+held!(Key, Stream, Table, Grouped);
+held!(Windowed<Key>, WindowedStream, WindowedTable, WindowedGrouped);
+
 impl Program {
     fn add(&mut self, node: &Node) -> Result<()> {
         let handle = match node.op.as_str() {
             "stream" => self.stream(node)?,
             "table" => self.table(node)?,
             "global_table" => self.global_table(node)?,
-            "stream_global_join" => self.stream_global_join(node)?,
-            "table_table_join" => self.table_table_join(node)?,
-            "stream_stream_join" | "stream_table_join" | "fk_join" | "cogroup" | "windowed_by" | "suppress" => {
+            "stream_stream_join" | "stream_table_join" | "stream_global_join" | "table_table_join" | "fk_join" => {
+                self.join(node)?
+            }
+            "cogroup" | "windowed_by" | "suppress" => {
                 return Err(CaseError::Unsupported(node.op.clone()));
             }
-            "merge" => self.merge(node)?,
-            "split" => return self.split(node),
-            _ => match self.first(node)? {
-                Handle::Stream(stream) => self.on_stream(node, &stream)?,
-                Handle::Table(table) => table.on_table(node)?,
-                Handle::Grouped(grouped) => grouped.on_grouped(node)?,
-                Handle::GroupedTable(grouped) => grouped.on_grouped_table(node)?,
-                Handle::Global(_) | Handle::Nothing => {
-                    return malformed(format!("op {} cannot follow {:?}", node.op, node.from()));
-                }
+            "merge" => match self.first(node)? {
+                Handle::WindowedStream(first) => self.merge(node, first)?,
+                Handle::Stream(first) => self.merge(node, first)?,
+                _ => return malformed(format!("node {} merges no streams", node.id)),
             },
+            "split" => match self.first(node)? {
+                Handle::WindowedStream(input) => return self.split(node, &input),
+                Handle::Stream(input) => return self.split(node, &input),
+                _ => return malformed(format!("no op split before {}", node.id)),
+            },
+            _ => self.on(node)?,
         };
         self.put(&node.id, handle)
+    }
+
+    /// An op of one input.
+    fn on(&mut self, node: &Node) -> Result<Handle> {
+        match self.first(node)? {
+            Handle::Stream(stream) => self.on_stream(node, &stream),
+            Handle::WindowedStream(stream) => self.on_stream(node, &stream),
+            Handle::Table(table) => table.on_table(node),
+            Handle::WindowedTable(table) => table.on_table(node),
+            Handle::Grouped(grouped) => grouped.on_grouped(node),
+            Handle::WindowedGrouped(grouped) => grouped.on_grouped(node),
+            Handle::GroupedTable(grouped) => grouped.on_grouped_table(node),
+            Handle::Global(_) | Handle::Nothing => malformed(format!("op {} cannot follow {:?}", node.op, node.from())),
+        }
     }
 
     fn put(&mut self, id: &str, handle: Handle) -> Result<()> {
@@ -136,15 +206,37 @@ impl Program {
     }
 }
 
-impl Stream {
-    fn new(stream: KStream<Option<Key>, Option<Value>>, key: KeyType, value: ValueType) -> Self {
+impl<K: CaseKey> Stream<K> {
+    fn new(stream: KStream<Option<K>, Option<Value>>, key: KeyType, value: ValueType) -> Self {
         let stream = stream.key_serde(KeySerde(key)).value_serde(ValueSerde(value));
         Self { stream, key, value }
+    }
+
+    fn named(self, name: Option<&String>) -> Self {
+        match name {
+            Some(name) => Self {
+                stream: self.stream.named(name),
+                ..self
+            },
+            None => self,
+        }
+    }
+}
+
+impl<K: CaseKey> Table<K> {
+    fn named(self, name: Option<&String>) -> Self {
+        match name {
+            Some(name) => Self {
+                table: self.table.named(name),
+                ..self
+            },
+            None => self,
+        }
     }
 }
 
 /// How a node wants its table kept; a case always gives serdes.
-fn materialized(node: &Node, key: KeyType, value: ValueType) -> Result<Materialized<Key, Value>> {
+fn materialized<K: CaseKey>(node: &Node, key: KeyType, value: ValueType) -> Result<Materialized<K, Value>> {
     let options = node.store()?.unwrap_or_default();
     let mut materialized = match options.name {
         Some(name) => Materialized::named(name),
@@ -164,6 +256,9 @@ fn materialized(node: &Node, key: KeyType, value: ValueType) -> Result<Materiali
     };
     if options.logging == Some(false) {
         materialized = materialized.unlogged();
+    }
+    if let Some(retention_ms) = options.retention_ms {
+        materialized = materialized.retention(Duration::from_millis(retention_ms));
     }
     Ok(materialized)
 }

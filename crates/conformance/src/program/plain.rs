@@ -6,8 +6,9 @@ use kstreams_topology::{Consumed, Produced, Topology};
 
 use super::TopicTypes;
 use crate::case::{Node, Result, malformed};
+use crate::key::{Key, KeySerde, KeyType};
 use crate::processor;
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde, ValueType};
+use crate::value::{Value, ValueSerde, ValueType};
 
 pub(super) fn build(nodes: &[Node]) -> Result<(Topology, TopicTypes)> {
     let mut plain = Plain {
@@ -46,9 +47,9 @@ impl<'a> Plain<'a> {
     }
 
     fn processor(&mut self, node: &'a Node) -> Result<()> {
-        let built = processor::processor(node, self.input(node)?)?;
+        let built = processor::processor::<Key>(node, self.input(node)?)?;
         if let Some(store) = built.store {
-            self.topology.add_store(store)?;
+            store.add_to_topology(&mut self.topology)?;
         }
         let new = built.new;
         self.topology.add_processor(&node.id, move || new(), &node.from())?;

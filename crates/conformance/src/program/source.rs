@@ -5,7 +5,8 @@ use kstreams_topology::TimestampExtractor;
 
 use super::{Handle, Program, Stream, Table, materialized};
 use crate::case::{Node, Result};
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde};
+use crate::key::{Key, KeySerde, KeyType};
+use crate::value::{Value, ValueSerde};
 
 impl Program {
     pub(super) fn stream(&mut self, node: &Node) -> Result<Handle> {

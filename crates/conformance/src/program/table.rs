@@ -1,23 +1,26 @@
 //! Operators on tables.
 
-use super::{GroupedTable, Handle, Stream, Table, materialized};
+use super::{GroupedTable, Handle, Held, Stream, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
-use crate::value::{Key, KeySerde, KeyType, Value, ValueSerde};
+use crate::key::{Key, KeySerde, KeyType, seen};
+use crate::value::{Value, ValueSerde};
 
-impl Table {
+impl<K: Held> Table<K> {
     pub(super) fn on_table(&self, node: &Node) -> Result<Handle> {
         let (table, value) = match node.op.as_str() {
             "to_stream" => return self.to_stream(node),
             "group_by" => return self.group_by(node),
             "filter" => {
                 let holds = function::predicate(node.text("pred")?)?;
-                let holds = move |key: &Key, value: &Value| *value != Value::Nothing && holds(Some(key), Some(value));
+                let holds =
+                    move |key: &K, value: &Value| *value != Value::Nothing && holds(Some(&key.seen()), Some(value));
                 (self.table.filter(holds), self.value)
             }
             "filter_not" => {
                 let holds = function::predicate(node.text("pred")?)?;
-                let holds = move |key: &Key, value: &Value| *value == Value::Nothing || holds(Some(key), Some(value));
+                let holds =
+                    move |key: &K, value: &Value| *value == Value::Nothing || holds(Some(&key.seen()), Some(value));
                 (self.table.filter_not(holds), self.value)
             }
             "map_values" => {
@@ -25,7 +28,7 @@ impl Table {
                 let call = map.call;
                 let mapped = self
                     .table
-                    .map_values(move |key, value: Value| call(Some(key), Some(&value.some()?)));
+                    .map_values(move |key, value: Value| call(Some(&key.seen()), Some(&value.some()?)));
                 (mapped, map.out)
             }
             other => return malformed(format!("no op {other} of a table")),
@@ -35,7 +38,7 @@ impl Table {
             key: self.key,
             value,
         };
-        Ok(Handle::Table(mapped.settled(node)?))
+        Ok(K::table(mapped.settled(node)?))
     }
 
     /// The same table, stored and named as its node says.
@@ -43,10 +46,7 @@ impl Table {
         if !node.is_bare() {
             self.table = self.table.materialized(materialized(node, self.key, self.value)?);
         }
-        if let Some(name) = &node.name {
-            self.table = self.table.named(name);
-        }
-        Ok(self)
+        Ok(self.named(node.name.as_ref()))
     }
 
     fn group_by(&self, node: &Node) -> Result<Handle> {
@@ -55,9 +55,10 @@ impl Table {
         let call = map.call;
         let grouped = self.table.group_by(move |key, value: Value| {
             let value = value.some();
+            let key = key.seen();
             (
-                select(Some(key), value.as_ref()).map(Key::Text),
-                call(Some(key), value.as_ref()),
+                select(Some(&key), value.as_ref()).map(Key::Text),
+                call(Some(&key), value.as_ref()),
             )
         });
         let grouped = grouped
@@ -75,17 +76,15 @@ impl Table {
     }
 
     fn to_stream(&self, node: &Node) -> Result<Handle> {
-        let stream = self.table.to_stream_as::<Option<Key>, Option<Value>>();
-        let stream = if let Some(name) = &node.name {
-            stream.named(name)
-        } else {
-            stream
-        };
+        let stream = self.table.to_stream_as::<Option<K>, Option<Value>>();
+        let stream = Stream::new(stream, self.key, self.value).named(node.name.as_ref());
         if !node.has("key_fn") {
-            return Ok(Handle::Stream(Stream::new(stream, self.key, self.value)));
+            return Ok(K::stream(stream));
         }
         let select = function::key(node.text("key_fn")?)?;
-        let keyed = stream.select_key(move |key, value| select(key.as_ref(), value.as_ref()).map(Key::Text));
+        let keyed = stream
+            .stream
+            .select_key(move |key, value| select(seen(key.as_ref()).as_ref(), value.as_ref()).map(Key::Text));
         Ok(Handle::Stream(Stream::new(keyed, KeyType::Text, self.value)))
     }
 }

@@ -75,11 +75,10 @@ impl Topology {
             let topic = changelog_topic(application_id, &entry.spec.name);
             builder.add_store(entry.id, StoreAccess::Connected, state, (definition.front)(&topic));
         }
-        for slot in self.stores.iter().filter(|slot| slot.global) {
+        // A part that fills a global store sees no other one.
+        let readable = if self.is_global(&members) { &[] } else { &*self.stores };
+        for slot in readable.iter().filter(|slot| slot.global) {
             let definition = &slot.definition;
-            if slot.users.iter().any(|user| members.contains(user)) {
-                continue;
-            }
             let state = read_global(&definition.spec)?;
             let topic = changelog_topic(application_id, &definition.spec.name);
             builder.add_store(definition.id, StoreAccess::Everyone, state, (definition.front)(&topic));
