@@ -95,6 +95,14 @@ pub enum Error {
         /// The node.
         node: String,
     },
+    /// A join is to wait for a table's late rows, but the table does not know how its rows were.
+    #[error(
+        "{node} joins with a grace period, which takes a versioned table: give the table a history, at least as long"
+    )]
+    GraceNeedsHistory {
+        /// The join's node.
+        node: String,
+    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

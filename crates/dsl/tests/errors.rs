@@ -1,6 +1,8 @@
 //! What is wrong with a program is told when it is built, and names the node.
 
-use kstreams_dsl::{Consumed, Error, StreamsBuilder};
+use std::time::Duration;
+
+use kstreams_dsl::{Consumed, Error, JoinWindows, StreamsBuilder};
 use kstreams_test_driver::TopologyTestDriver;
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::{Data, Topology};
@@ -112,6 +114,20 @@ fn a_failing_closure_is_named() {
         chain(&error)
     );
     driver.pipe(&input, ("k", "1")).expect("the driver goes on");
+}
+
+#[test]
+fn joins_that_cannot_be_are_refused() {
+    check("j joins with a grace period, which takes a versioned table", |b| {
+        let stream = b.stream::<String, String>("in");
+        let joined = stream.join_table(&b.table::<String, String>("t"), |_, value, _| value);
+        joined.named("j").grace(Duration::from_secs(1));
+    });
+    check("the windows of j-merge have a size of -1 ms", |b| {
+        let stream = b.stream::<String, String>("in");
+        let windows = JoinWindows::of_time_difference(Duration::ZERO).older_by(Duration::from_millis(1));
+        stream.join(&stream, windows, |_, left, _| left.clone()).named("j");
+    });
 }
 
 fn check(expected: &str, program: impl Fn(&StreamsBuilder)) {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use kstreams_store::EngineKind;
+use kstreams_store::{EngineKind, Kind as StoreType};
 use kstreams_topology::blueprint::{InternalTopic, NodeKind, NodeSpec, SinkTarget, Topology};
 use kstreams_topology::graph::{Partitioner, SinkNode, SinkTopic, SourceNode};
 use kstreams_topology::stores::{StoreDefinition, StoreId};
@@ -117,6 +117,13 @@ impl Lowering {
     /// The names of the stores that a processor asks for.
     pub(crate) fn store_names(&self, processor: &str, stores: Vec<StoreId>) -> Result<Vec<String>> {
         Ok(self.topology.store_names(processor, stores)?)
+    }
+
+    /// What a store that is written holds.
+    pub(crate) fn store_kind(&self, name: &str) -> Option<StoreType> {
+        let mut stores = self.topology.stores();
+        let store = stores.find(|store| store.spec.name == name);
+        store.map(|store| store.spec.kind)
     }
 
     /// Connects a node that is written to stores that are.

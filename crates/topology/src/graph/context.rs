@@ -93,10 +93,15 @@ impl NodeContext<'_> {
         K: Clone + 'static,
         V: Clone + 'static,
     {
+        self.process_as(context, |cx| cx.forward(record))
+    }
+
+    /// Does something as if `context` were the record being processed.
+    pub fn process_as<T>(&mut self, context: RecordContext, process: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.parts.record, context);
-        let result = self.forward(record);
+        let outcome = process(self);
         self.parts.record = before;
-        result
+        outcome
     }
 
     /// Sets the time and headers that nodes below see, if the record has others than the one being processed.

@@ -8,6 +8,7 @@ use kstreams_topology::{Nullable, Serde};
 use super::KStream;
 
 mod global;
+mod grace;
 mod lookup;
 mod names;
 mod pair;

@@ -20,7 +20,7 @@ use super::side::{Rule, SideNode};
 use super::stream::StreamJoin;
 use super::unmatched::{Unmatched, UnmatchedFront};
 use super::windowed::WindowedNode;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::option::{Serdes, SharedSerde};
 use crate::plan::{Draft, Effect, Kind, Lowering, NodeId, SelfJoinable, Site};
 use crate::step::{Factory, step};
@@ -79,6 +79,10 @@ pub(super) fn plan<K: Nullable, V1: Nullable, V2: Nullable, V: Nullable>(
     let above_left = left.repartitioned(draft, base("-left"), &left_serdes)?;
     let above_right = right.repartitioned(draft, base("-right"), &right_serdes)?;
     let names = JoinNames::draw(draft, join.kind, given, join.options.store_name.take(PREFIX)?)?;
+    if let Some(fault) = join.windows.fault() {
+        let node = names.merge;
+        return Err(Error::InvalidWindows { node, fault });
+    }
     child.inherit(&left_serdes.with_keys_of());
 
     let stores = JoinStores {

@@ -3,29 +3,36 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use kstreams_topology::graph::{Node, NodeContext};
+use kstreams_store::{EngineKind, Kind as StoreType, Logging, StoreSpec};
+use kstreams_topology::graph::NodeContext;
+use kstreams_topology::stores::{KeyValueFront, StoreBuilder, StoreDefinition, StoreHandle, TimeOrderedBuffer};
 use kstreams_topology::{Data, Error, Nullable, Record, Serde};
 
 use super::Joined;
+use super::grace::GraceNode;
 use super::lookup::{Found, Keyless, Look, LookupNode, RowJoiner};
-use crate::error::Result as BuildResult;
+use crate::error::{Error as BuildError, Result as BuildResult};
 use crate::option::{Serdes, SharedSerde};
 use crate::outcome::Outcome;
-use crate::plan::{Draft, Effect, Kind};
+use crate::plan::{Draft, Effect, Kind, Late, Lowering};
 use crate::step::Factory;
 use crate::stream::{KStream, StreamNode, StreamPlan};
 use crate::table::{KTable, RowGetter, TableNode};
+use crate::window::millis;
 
 /// Options of a join of a stream with a table, to be set on its [result](Joined).
 pub struct TableJoin<V: Data> {
     value: RefCell<Option<SharedSerde<V>>>,
+    grace: Late<Duration>,
 }
 
 impl<V: Data> TableJoin<V> {
     fn new() -> Rc<Self> {
         Rc::new(Self {
             value: RefCell::default(),
+            grace: Late::new("grace period"),
         })
     }
 }
@@ -35,6 +42,14 @@ impl<K: Nullable, L: Data, V: Nullable> Joined<K, V, TableJoin<L>> {
     /// stream's, or the type's own.
     pub fn left_value_serde(&self, serde: impl Serde<L>) -> Self {
         self.options.value.replace(Some(Arc::new(serde)));
+        self.clone()
+    }
+
+    /// Lets records wait until the stream's time is this far ahead of them, so that they are joined with rows that come
+    /// late, too (KIP-923). The table has to be versioned, with a history at least as long. Records that come later than
+    /// that are joined at once.
+    pub fn grace(&self, period: Duration) -> Self {
+        self.options.grace.set(period);
         self.clone()
     }
 }
@@ -149,12 +164,27 @@ fn plan<K: Nullable, V: Nullable, VT: Data, V2: Nullable>(
     let name = draft.names.or_draw(given, prefix)?;
     child.inherit(&serdes.with_keys_of());
     table.rows.enable();
+    let buffer = match options.grace.take(&name)? {
+        Some(_) if !table.versioned => return Err(BuildError::GraceNeedsHistory { node: name }),
+        Some(grace) => Some(Buffer::new(&name, millis(grace), serdes.resolve(&name)?)),
+        None => None,
+    };
     let (rows, keyless) = (table.rows.clone(), joiner.keyless());
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let source = rows.lower(&site.name)?;
-        let stores = source.stores().to_vec();
-        let factory: Factory =
-            Arc::new(move || -> Box<dyn Node> { Box::new(LookupNode::new(TableRow(source.open()), joiner.clone())) });
+        let mut stores = source.stores().to_vec();
+        let factory: Factory = match buffer {
+            None => Arc::new(move || Box::new(LookupNode::new(TableRow(source.open()), joiner.clone()))),
+            Some(buffer) => {
+                buffer.check(lowering, &site.name, &stores)?;
+                let (handle, grace) = (buffer.handle, buffer.grace_ms);
+                stores.push(buffer.write(lowering)?);
+                Arc::new(move || {
+                    let look = TableRow(source.open());
+                    Box::new(GraceNode::new(look, joiner.clone(), (handle, grace)))
+                })
+            }
+        };
         lowering.processor(site, factory, &stores)?;
         lowering.copartition(&[&site.name, &table_name])
     });
@@ -165,6 +195,53 @@ fn plan<K: Nullable, V: Nullable, VT: Data, V2: Nullable>(
         name,
         key_changed: false,
     })
+}
+
+/// Where records wait for late rows.
+struct Buffer<K: Data, V: Data> {
+    handle: StoreHandle<TimeOrderedBuffer<K, V>>,
+    definition: StoreDefinition,
+    grace_ms: i64,
+}
+
+impl<K: Data, V: Data> Buffer<K, V> {
+    fn new(join: &str, grace_ms: i64, (key, value): (SharedSerde<K>, SharedSerde<V>)) -> Self {
+        let spec = StoreSpec {
+            name: format!("{join}-Buffer"),
+            kind: StoreType::GraceBuffer,
+            engine: EngineKind::Persistent,
+            caching: false,
+            logging: Logging::enabled(),
+        };
+        let store = StoreBuilder::<TimeOrderedBuffer<K, V>>::new(spec, move |topic| {
+            KeyValueFront::new(topic, key.clone(), value.clone())
+        });
+        Self {
+            handle: store.handle(),
+            definition: store.into_definition(),
+            grace_ms,
+        }
+    }
+
+    /// Whether the table knows its rows as they were when the records come out again.
+    fn check(&self, lowering: &Lowering, join: &str, stores: &[String]) -> BuildResult<()> {
+        let knows = |store: &String| match lowering.store_kind(store) {
+            Some(StoreType::Versioned(layout)) => self.grace_ms <= layout.history_ms,
+            _ => false,
+        };
+        if stores.iter().all(knows) {
+            return Ok(());
+        }
+        Err(BuildError::GraceNeedsHistory { node: join.to_owned() })
+    }
+
+    /// Writes the store; its name.
+    fn write(mut self, lowering: &mut Lowering) -> BuildResult<String> {
+        let name = self.definition.spec.name.clone();
+        self.definition.spec.engine = lowering.default_engine();
+        lowering.store(self.definition)?;
+        Ok(name)
+    }
 }
 
 /// The row of the record's key, as of the record's time where the table knows.

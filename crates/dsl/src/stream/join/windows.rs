@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kstreams_topology::stores::JoinSide;
 
+use crate::window::millis;
+
 /// How far apart in time two records may be to be joined, and how late they may come.
 ///
 /// A record of the left stream at time `t` meets those of the right stream from `t - before` to `t + after`, both included.
@@ -97,6 +99,12 @@ impl JoinWindows {
         timestamp.saturating_add(wait).saturating_add(self.grace)
     }
 
+    /// What is wrong with these windows, if anything is.
+    pub(super) fn fault(self) -> Option<String> {
+        let size = self.size();
+        (size < 0).then(|| format!("a size of {size} ms: they end before they begin"))
+    }
+
     /// Milliseconds from the first to the last match of a record.
     pub(super) fn size(self) -> i64 {
         self.before.saturating_add(self.after)
@@ -106,9 +114,4 @@ impl JoinWindows {
     pub(super) fn retention(self) -> i64 {
         self.size().saturating_add(self.grace)
     }
-}
-
-/// Longer times than can be told in milliseconds are taken for that long.
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
