@@ -28,6 +28,14 @@ pub struct BrokerConfig {
     pub group_session_timeout_min: Duration,
     /// The longest session time-out a member may ask for (`group.max.session.timeout.ms`).
     pub group_session_timeout_max: Duration,
+    /// The longest time that a transaction may ask for (`transaction.max.timeout.ms`).
+    pub transaction_timeout_max: Duration,
+    /// How often transactions that have taken too long are looked for and aborted
+    /// (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+    pub transaction_check_interval: Duration,
+    /// Which version of the transaction protocol clients are offered: 2 ends every transaction with a new epoch
+    /// (KIP-890), 1 does not (the feature `transaction.version`).
+    pub transaction_version: i16,
     /// How often retention looks for work (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
     /// How often compaction looks for work (`log.cleaner.backoff.ms`).
@@ -49,6 +57,9 @@ impl Default for BrokerConfig {
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeout_min: Duration::from_secs(6),
             group_session_timeout_max: Duration::from_secs(1800),
+            transaction_timeout_max: Duration::from_secs(900),
+            transaction_check_interval: Duration::from_secs(1),
+            transaction_version: 2,
             retention_check_interval: Duration::from_secs(300),
             compaction_interval: Duration::from_secs(15),
             segment_bytes_max: 16 * 1024 * 1024,

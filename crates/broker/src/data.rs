@@ -6,6 +6,7 @@
 //! catalogue             topics, their ids, partitions and configs
 //! offsets               committed offsets of groups
 //! groups                members and generations of groups
+//! transactions          transactional ids, and what belongs to their transactions
 //! logs/<topic>-<n>/     segments of a partition
 //! ```
 

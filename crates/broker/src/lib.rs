@@ -10,7 +10,8 @@
 //! | `log/` | one partition: segments of client batches, index, idempotence, retention, compaction |
 //! | `data` | the data directory |
 //! | `topics/` | the topics and where they are listed |
-//! | `coordinate/` | groups as a pure state machine, committed offsets, fetch sessions |
+//! | `coordinate/` | groups and transactions as pure state machines, committed offsets, fetch sessions |
+//! | `settle` | a transaction's end is written where it belongs |
 //! | `node` | everything a broker knows, in one place |
 //! | `handle/` | what it answers: one file per conversation |
 //! | `server/` | threads and sockets |
@@ -25,6 +26,7 @@ mod node;
 mod refusal;
 mod server;
 mod settings;
+mod settle;
 mod topics;
 
 pub use config::BrokerConfig;

@@ -14,6 +14,7 @@ use crate::config::BrokerConfig;
 use crate::coordinate::groups::Groups;
 use crate::coordinate::offsets::Offsets;
 use crate::coordinate::sessions::Sessions;
+use crate::coordinate::transactions::Transactions;
 use crate::data::{DataDirectory, Identity};
 use crate::error::{Error, Result};
 use crate::log::Cleaning;
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) groups: RefCell<Groups>,
     pub(crate) offsets: RefCell<Offsets>,
+    pub(crate) transactions: RefCell<Transactions>,
     _data: Option<DataDirectory>,
 }
 
@@ -50,9 +52,10 @@ impl Node {
         };
         let offsets = data.as_ref().map(|data| data.join("offsets"));
         let groups = data.as_ref().map(|data| data.join("groups"));
+        let transactions = data.as_ref().map(|data| data.join("transactions"));
         let failed = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
         let delay = config.group_initial_rebalance_delay;
-        Ok(Self {
+        let node = Self {
             topics: RefCell::new(Topics::open(data.as_ref(), ground, wall_clock_ms())?),
             identity: RefCell::new(identity),
             sessions: RefCell::new(Sessions::default()),
@@ -62,9 +65,14 @@ impl Node {
             offsets: Offsets::open(offsets.clone())
                 .map(RefCell::new)
                 .map_err(|source| Error::data(failed(&offsets), source))?,
+            transactions: Transactions::open(transactions.clone(), config.transaction_timeout_max)
+                .map(RefCell::new)
+                .map_err(|source| Error::data(failed(&transactions), source))?,
             config,
             _data: data,
-        })
+        };
+        node.finish_transactions()?;
+        Ok(node)
     }
 
     /// Creates a topic for the owner of the broker.
@@ -90,6 +98,15 @@ impl Node {
                 Some(next) => drop(timeout_at(next, sooner.notified()).await),
                 None => sooner.notified().await,
             }
+        }
+    }
+
+    /// Aborts transactions that have taken too long, for ever.
+    pub(crate) async fn keep_transactions(self: Rc<Self>) {
+        let mut due = every(self.config.transaction_check_interval);
+        loop {
+            due.tick().await;
+            self.abort_expired();
         }
     }
 
@@ -146,6 +163,10 @@ impl Node {
             .borrow()
             .flush()
             .map_err(|source| Error::data("groups", source))?;
+        let transactions = self.transactions.borrow();
+        transactions
+            .sync()
+            .map_err(|source| Error::data("transactions", source))?;
         for topic in self.topics.borrow().iter() {
             for log in topic.logs() {
                 log.sync().map_err(|source| Error::data(&topic.name, source))?;

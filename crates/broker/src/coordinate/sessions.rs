@@ -38,6 +38,7 @@ pub(crate) struct Told {
     pub(crate) error: i16,
     pub(crate) start: i64,
     pub(crate) end: i64,
+    pub(crate) stable_end: i64,
 }
 
 /// A fetch request's part that concerns the session.
@@ -225,6 +226,7 @@ mod tests {
             error: 0,
             start: 0,
             end: 5,
+            stable_end: 5,
         };
         assert!(sessions.tell(id, 0, told));
         assert!(!sessions.tell(id, 0, told));

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -16,11 +15,13 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
     OffsetFetchResponse,
 };
+use kafka_protocol::protocol::StrBytes;
 use kstreams_wire::membership::Subscription;
 
 use super::{Context, group, text};
 use crate::coordinate::group::Phase;
 use crate::coordinate::offsets::{Committed, Offsets, Place};
+use crate::coordinate::transactions::Transactions;
 use crate::node::Node;
 use crate::topics::Topics;
 
@@ -44,7 +45,13 @@ pub(super) fn commit(node: &Rc<Node>, context: &Context, request: OffsetCommitRe
         let mut partitions = Vec::new();
         for partition in topic.partitions {
             let index = partition.partition_index;
-            let checked = allowed.and_then(|()| check(&topics, &topic.name, partition));
+            let commit = Commit {
+                partition: index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata,
+            };
+            let checked = allowed.and_then(|()| check(&topics, &topic.name, commit));
             let error = checked.map_or_else(
                 |error| error.code(),
                 |commit| {
@@ -75,34 +82,43 @@ pub(super) fn commit(node: &Rc<Node>, context: &Context, request: OffsetCommitRe
     OffsetCommitResponse::default().with_topics(results)
 }
 
-fn check(
-    topics: &Topics,
-    topic: &str,
-    commit: OffsetCommitRequestPartition,
-) -> Result<(Place, Committed), ResponseError> {
+/// An offset that somebody wants to commit, in a transaction or not.
+pub(super) struct Commit {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) leader_epoch: i32,
+    pub(super) metadata: Option<StrBytes>,
+}
+
+/// Whether there is such a partition, and the rest is as it may be.
+pub(super) fn check(topics: &Topics, topic: &str, commit: Commit) -> Result<(Place, Committed), ResponseError> {
     let exists = topics
         .find(topic)
-        .is_some_and(|topic| (0..topic.partitions()).contains(&commit.partition_index));
+        .is_some_and(|topic| (0..topic.partitions()).contains(&commit.partition));
     if !exists {
         return Err(ResponseError::UnknownTopicOrPartition);
     }
-    let metadata = commit.committed_metadata.as_deref().unwrap_or_default();
+    let metadata = commit.metadata.as_deref().unwrap_or_default();
     if metadata.len() > METADATA_BYTES_MAX {
         return Err(ResponseError::OffsetMetadataTooLarge);
     }
     let committed = Committed {
-        offset: commit.committed_offset,
-        leader_epoch: commit.committed_leader_epoch,
+        offset: commit.offset,
+        leader_epoch: commit.leader_epoch,
         metadata: metadata.to_owned(),
     };
-    Ok(((topic.to_owned(), commit.partition_index), committed))
+    Ok(((topic.to_owned(), commit.partition), committed))
 }
 
-/// Gives back what groups have committed. There are no transactions, so every offset is stable.
+/// Gives back what groups have committed. Whoever wants stable offsets waits for transactions that may change them.
 pub(super) fn fetch(node: &Rc<Node>, context: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
-    let offsets = node.offsets.borrow();
+    let (offsets, transactions) = (node.offsets.borrow(), node.transactions.borrow());
+    let shelf = Shelf {
+        offsets: &offsets,
+        open: request.require_stable.then_some(&*transactions),
+    };
     if context.version >= 8 {
-        let groups = request.groups.iter().map(|group| fetch_group(&offsets, group));
+        let groups = request.groups.iter().map(|group| fetch_group(shelf, group));
         return OffsetFetchResponse::default().with_groups(groups.collect());
     }
     let wanted = request.topics.map(|topics| {
@@ -115,13 +131,14 @@ pub(super) fn fetch(node: &Rc<Node>, context: &Context, request: OffsetFetchRequ
     let group = OffsetFetchRequestGroup::default()
         .with_group_id(request.group_id)
         .with_topics(wanted);
-    let topics = fetch_group(&offsets, &group).topics.into_iter().map(|topic| {
+    let topics = fetch_group(shelf, &group).topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| {
             OffsetFetchResponsePartition::default()
                 .with_partition_index(partition.partition_index)
                 .with_committed_offset(partition.committed_offset)
                 .with_committed_leader_epoch(partition.committed_leader_epoch)
                 .with_metadata(partition.metadata)
+                .with_error_code(partition.error_code)
         });
         OffsetFetchResponseTopic::default()
             .with_name(topic.name)
@@ -130,23 +147,40 @@ pub(super) fn fetch(node: &Rc<Node>, context: &Context, request: OffsetFetchRequ
     OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
-fn fetch_group(offsets: &Offsets, wanted: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+/// Committed offsets, and the transactions that may still change them.
+#[derive(Clone, Copy)]
+struct Shelf<'a> {
+    offsets: &'a Offsets,
+    open: Option<&'a Transactions>,
+}
+
+fn fetch_group(shelf: Shelf<'_>, wanted: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
     let group = &*wanted.group_id;
+    let Shelf { offsets, open } = shelf;
+    let fetched = |place: &Place, committed| {
+        let unstable = open.is_some_and(|open| open.holds_offset(group, place));
+        fetched(
+            place.1,
+            if unstable {
+                Err(ResponseError::UnstableOffsetCommit)
+            } else {
+                Ok(committed)
+            },
+        )
+    };
     let mut topics: BTreeMap<String, Vec<OffsetFetchResponsePartitions>> = BTreeMap::new();
     match &wanted.topics {
         None => {
-            for ((topic, partition), committed) in offsets.of_group(group) {
-                topics
-                    .entry(topic.clone())
-                    .or_default()
-                    .push(fetched(*partition, Some(committed)));
+            for (place, committed) in offsets.of_group(group) {
+                let of_topic = topics.entry(place.0.clone()).or_default();
+                of_topic.push(fetched(place, Some(committed)));
             }
         }
         Some(wanted) => {
             for topic in wanted {
                 let partitions = topic.partition_indexes.iter().map(|partition| {
                     let place = (topic.name.to_string(), *partition);
-                    fetched(*partition, offsets.find(group, &place))
+                    fetched(&place, offsets.find(group, &place))
                 });
                 topics.entry(topic.name.to_string()).or_default().extend(partitions);
             }
@@ -162,14 +196,15 @@ fn fetch_group(offsets: &Offsets, wanted: &OffsetFetchRequestGroup) -> OffsetFet
         .with_topics(topics.collect())
 }
 
-fn fetched(partition: i32, committed: Option<&Committed>) -> OffsetFetchResponsePartitions {
+fn fetched(partition: i32, committed: Result<Option<&Committed>, ResponseError>) -> OffsetFetchResponsePartitions {
     let response = OffsetFetchResponsePartitions::default().with_partition_index(partition);
     match committed {
-        Some(committed) => response
+        Ok(Some(committed)) => response
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
             .with_metadata(Some(text(committed.metadata.clone()))),
-        None => response
+        other => response
+            .with_error_code(other.err().map_or(0, |error| error.code()))
             .with_committed_offset(-1)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(text(""))),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Context;
 use super::fetch_answer::{Answer, PartitionAnswer};
 use crate::coordinate::sessions::{Opened, Opening, Told, TopicKey, Wanted};
-use crate::log::Limit;
+use crate::log::{Isolation, Limit};
 use crate::node::Node;
 use crate::topics::{Topic, Topics};
 
@@ -22,20 +22,33 @@ pub(super) async fn fetch(node: &Rc<Node>, context: &Context, request: FetchRequ
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.try_into().unwrap_or(0));
     let bytes_min = u64::try_from(request.min_bytes).unwrap_or(0);
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0);
-    let read_committed = request.isolation_level == 1;
+    let isolation = isolation(request.isolation_level);
     let session_id = request.session_id;
     let opened = node.sessions.borrow_mut().open(opening(context, request));
     let opened = match opened {
         Ok(opened) => opened,
         Err(error) => return Answer::refused(error, session_id),
     };
-    wait(node, &opened.wanted, bytes_min, deadline).await;
-    let partitions = read(node, &opened, bytes_max);
+    let waiting = Waiting {
+        wanted: &opened.wanted,
+        isolation,
+        bytes_min,
+    };
+    wait(node, &waiting, deadline).await;
+    let partitions = read(node, &opened, isolation, bytes_max);
     Answer {
         error: 0,
         session_id: opened.session_id,
-        read_committed,
+        isolation,
         partitions,
+    }
+}
+
+/// How far the reader wants to read.
+pub(super) fn isolation(level: i8) -> Isolation {
+    match level {
+        1 => Isolation::ReadCommitted,
+        _ => Isolation::ReadUncommitted,
     }
 }
 
@@ -70,10 +83,10 @@ fn opening(context: &Context, request: FetchRequest) -> Opening {
 }
 
 /// Returns when there is enough to read, something to complain of, or the deadline has come.
-async fn wait(node: &Rc<Node>, wanted: &[Wanted], bytes_min: u64, deadline: Instant) {
+async fn wait(node: &Rc<Node>, waiting: &Waiting<'_>, deadline: Instant) {
     let appended = Rc::new(Notify::new());
-    while !wanted.is_empty() && Instant::now() < deadline && !is_enough(&node.topics.borrow(), wanted, bytes_min) {
-        for wanted in wanted {
+    while !waiting.wanted.is_empty() && Instant::now() < deadline && !waiting.is_enough(&node.topics.borrow()) {
+        for wanted in waiting.wanted {
             let topics = node.topics.borrow();
             let log = topic_of(&topics, &wanted.topic).and_then(|topic| topic.log(wanted.partition));
             if let Some(mut log) = log {
@@ -86,21 +99,30 @@ async fn wait(node: &Rc<Node>, wanted: &[Wanted], bytes_min: u64, deadline: Inst
     }
 }
 
-fn is_enough(topics: &Topics, wanted: &[Wanted], bytes_min: u64) -> bool {
-    let mut bytes = 0;
-    for wanted in wanted {
-        match readable(topics, wanted) {
-            Ok(more) => bytes += more,
-            Err(_) => return true,
-        }
-        if bytes >= bytes_min {
-            return true;
-        }
-    }
-    false
+/// What a reader waits for.
+struct Waiting<'a> {
+    wanted: &'a [Wanted],
+    isolation: Isolation,
+    bytes_min: u64,
 }
 
-fn readable(topics: &Topics, wanted: &Wanted) -> Result<u64, ResponseError> {
+impl Waiting<'_> {
+    fn is_enough(&self, topics: &Topics) -> bool {
+        let mut bytes = 0;
+        for wanted in self.wanted {
+            match readable(topics, wanted, self.isolation) {
+                Ok(more) => bytes += more,
+                Err(_) => return true,
+            }
+            if bytes >= self.bytes_min {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn readable(topics: &Topics, wanted: &Wanted, isolation: Isolation) -> Result<u64, ResponseError> {
     let log = find(topics, wanted)?
         .log(wanted.partition)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
@@ -109,10 +131,11 @@ fn readable(topics: &Topics, wanted: &Wanted) -> Result<u64, ResponseError> {
         return Err(ResponseError::OffsetOutOfRange);
     }
     let limit = wanted.bytes_max as u64;
-    Ok(log.readable_bytes(wanted.offset, limit).min(limit))
+    let until = log.end_for(isolation);
+    Ok(log.readable_bytes(wanted.offset, until, limit).min(limit))
 }
 
-fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnswer> {
+fn read(node: &Rc<Node>, opened: &Opened, isolation: Isolation, bytes_max: usize) -> Vec<PartitionAnswer> {
     let topics = node.topics.borrow();
     let mut sessions = node.sessions.borrow_mut();
     let mut left = Limit {
@@ -122,7 +145,7 @@ fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnsw
     let mut answers = Vec::new();
     let mut served = HashSet::new();
     for (place, wanted) in opened.wanted.iter().enumerate() {
-        let answer = read_one(&topics, wanted, left);
+        let answer = read_one(&topics, wanted, isolation, left);
         let bytes: usize = answer.slices.iter().map(Bytes::len).sum();
         left.bytes = left.bytes.saturating_sub(bytes);
         left.whole_batch &= bytes == 0;
@@ -130,6 +153,7 @@ fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnsw
             error: answer.error,
             start: answer.start,
             end: answer.end,
+            stable_end: answer.stable_end,
         };
         let is_news = sessions.tell(opened.session_id, place, told);
         if bytes > 0 {
@@ -143,7 +167,7 @@ fn read(node: &Rc<Node>, opened: &Opened, bytes_max: usize) -> Vec<PartitionAnsw
     answers
 }
 
-fn read_one(topics: &Topics, wanted: &Wanted, left: Limit) -> PartitionAnswer {
+fn read_one(topics: &Topics, wanted: &Wanted, isolation: Isolation, left: Limit) -> PartitionAnswer {
     let answer = PartitionAnswer::of(wanted);
     let refused = |error: ResponseError| PartitionAnswer {
         error: error.code(),
@@ -161,6 +185,7 @@ fn read_one(topics: &Topics, wanted: &Wanted, left: Limit) -> PartitionAnswer {
         return PartitionAnswer {
             start: log.start(),
             end: log.end(),
+            stable_end: log.stable_end(),
             ..refused(ResponseError::OffsetOutOfRange)
         };
     }
@@ -168,10 +193,16 @@ fn read_one(topics: &Topics, wanted: &Wanted, left: Limit) -> PartitionAnswer {
         bytes: left.bytes.min(wanted.bytes_max),
         whole_batch: left.whole_batch,
     };
-    match log.read(wanted.offset, limit) {
+    let until = log.end_for(isolation);
+    match log.read(wanted.offset, until, limit) {
         Ok(slices) => PartitionAnswer {
             start: log.start(),
             end: log.end(),
+            stable_end: log.stable_end(),
+            aborted: match isolation {
+                Isolation::ReadCommitted => log.aborted_between(wanted.offset, until),
+                Isolation::ReadUncommitted => Vec::new(),
+            },
             slices,
             ..answer
         },

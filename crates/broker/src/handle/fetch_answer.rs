@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 
 use crate::coordinate::sessions::{TopicKey, Wanted};
+use crate::log::{Aborted, Isolation};
 use crate::server::Rope;
 
 /// Batches up to this size are copied into the surrounding bytes: a slice of its own costs more.
@@ -14,7 +15,7 @@ const COPIED_BYTES_MAX: usize = 512;
 pub(super) struct Answer {
     pub(super) error: i16,
     pub(super) session_id: i32,
-    pub(super) read_committed: bool,
+    pub(super) isolation: Isolation,
     pub(super) partitions: Vec<PartitionAnswer>,
 }
 
@@ -26,6 +27,8 @@ pub(super) struct PartitionAnswer {
     pub(super) error: i16,
     pub(super) start: i64,
     pub(super) end: i64,
+    pub(super) stable_end: i64,
+    pub(super) aborted: Vec<Aborted>,
     pub(super) slices: Vec<Bytes>,
 }
 
@@ -38,6 +41,8 @@ impl PartitionAnswer {
             error: 0,
             start: -1,
             end: -1,
+            stable_end: -1,
+            aborted: Vec::new(),
             slices: Vec::new(),
         }
     }
@@ -49,7 +54,7 @@ impl Answer {
         Self {
             error: error.code(),
             session_id,
-            read_committed: false,
+            isolation: Isolation::ReadUncommitted,
             partitions: Vec::new(),
         }
     }
@@ -58,7 +63,7 @@ impl Answer {
     pub(super) fn write(self, version: i16, head: BytesMut) -> Rope {
         let mut writer = Writer {
             version,
-            read_committed: self.read_committed,
+            isolation: self.isolation,
             bytes: head,
             rope: Rope::default(),
         };
@@ -97,7 +102,7 @@ fn group(partitions: Vec<PartitionAnswer>) -> Vec<(TopicKey, Vec<PartitionAnswer
 
 struct Writer {
     version: i16,
-    read_committed: bool,
+    isolation: Isolation,
     bytes: BytesMut,
     rope: Rope,
 }
@@ -123,21 +128,30 @@ impl Writer {
         self.bytes.put_i32(partition.partition);
         self.bytes.put_i16(partition.error);
         self.bytes.put_i64(partition.end); // high watermark
-        self.bytes.put_i64(partition.end); // last stable offset
+        self.bytes.put_i64(partition.stable_end); // last stable offset
         if self.version >= 5 {
             self.bytes.put_i64(partition.start);
         }
-        // Aborted transactions: none for whom they matter, null for the others.
-        match (self.is_flexible(), self.read_committed) {
-            (true, committed) => self.bytes.put_u8(u8::from(committed)),
-            (false, true) => self.bytes.put_i32(0),
-            (false, false) => self.bytes.put_i32(-1),
-        }
+        self.aborted(&partition.aborted);
         if self.version >= 11 {
             self.bytes.put_i32(-1); // preferred read replica
         }
         self.records(partition.slices);
         self.no_tags();
+    }
+
+    /// The aborted transactions: null for whom they do not matter.
+    fn aborted(&mut self, aborted: &[Aborted]) {
+        match (self.isolation, self.is_flexible()) {
+            (Isolation::ReadUncommitted, true) => return self.varint(0),
+            (Isolation::ReadUncommitted, false) => return self.bytes.put_i32(-1),
+            (Isolation::ReadCommitted, _) => self.count(aborted.len()),
+        }
+        for transaction in aborted {
+            self.bytes.put_i64(transaction.producer_id);
+            self.bytes.put_i64(transaction.first_offset);
+            self.no_tags();
+        }
     }
 
     fn records(&mut self, slices: Vec<Bytes>) {

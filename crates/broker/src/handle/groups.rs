@@ -22,8 +22,9 @@ use crate::refusal::Refusal;
 /// Bits of the operations that everybody may do with a group.
 const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
 const OPERATIONS_OMITTED: i32 = i32::MIN;
-/// The kind of coordinator that groups have; transactions have another, which is not served.
+/// The kinds of coordinators.
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 /// This broker coordinates all groups.
 pub(super) fn find_coordinator(
@@ -31,9 +32,9 @@ pub(super) fn find_coordinator(
     context: &Context,
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
-    let refusal = (request.key_type != GROUP).then(|| {
-        let message = "this broker coordinates groups only, no transactions";
-        Refusal::new(ResponseError::UnsupportedVersion, message)
+    let refusal = (![GROUP, TRANSACTION].contains(&request.key_type)).then(|| {
+        let message = "this broker coordinates groups and transactions only";
+        Refusal::new(ResponseError::InvalidRequest, message)
     });
     let error = refusal.as_ref().map_or(0, |refusal| refusal.code.code());
     let message = refusal.map(|refusal| text(refusal.message));

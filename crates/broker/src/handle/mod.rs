@@ -11,6 +11,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod topics;
+mod transactions;
 
 use std::io;
 use std::net::SocketAddr;
@@ -63,12 +64,19 @@ const SERVED: &[(ApiKey, VersionRange)] = &[
     (ApiKey::DeleteRecords, range(0, 2)),
     (ApiKey::InitProducerId, range(0, 5)),
     (ApiKey::OffsetForLeaderEpoch, range(2, 4)),
+    (ApiKey::AddPartitionsToTxn, range(0, 3)),
+    (ApiKey::AddOffsetsToTxn, range(0, 4)),
+    (ApiKey::EndTxn, range(0, 5)),
+    (ApiKey::TxnOffsetCommit, range(0, 5)),
     (ApiKey::DescribeConfigs, range(1, 4)),
     (ApiKey::CreatePartitions, range(0, 3)),
     (ApiKey::DeleteGroups, range(0, 2)),
     (ApiKey::IncrementalAlterConfigs, range(0, 1)),
     (ApiKey::OffsetDelete, range(0, 0)),
     (ApiKey::DescribeCluster, range(0, 2)),
+    (ApiKey::DescribeProducers, range(0, 0)),
+    (ApiKey::DescribeTransactions, range(0, 0)),
+    (ApiKey::ListTransactions, range(0, 1)),
 ];
 
 const fn range(min: i16, max: i16) -> VersionRange {
@@ -146,8 +154,15 @@ async fn dispatch(node: &Rc<Node>, mut turn: Turn) -> io::Result<Option<Rope>> {
         ApiKey::CreateTopics => turn.reply(node, topics::create),
         ApiKey::DeleteTopics => turn.reply(node, topics::delete),
         ApiKey::DeleteRecords => turn.reply(node, offsets::delete_records),
-        ApiKey::InitProducerId => turn.reply(node, produce::init_producer_id),
+        ApiKey::InitProducerId => turn.reply(node, transactions::init_producer_id),
         ApiKey::OffsetForLeaderEpoch => turn.reply(node, offsets::leader_epochs),
+        ApiKey::AddPartitionsToTxn => turn.reply(node, transactions::add_partitions),
+        ApiKey::AddOffsetsToTxn => turn.reply(node, transactions::add_offsets),
+        ApiKey::TxnOffsetCommit => turn.reply(node, transactions::commit_offsets),
+        ApiKey::EndTxn => turn.reply(node, transactions::end),
+        ApiKey::DescribeProducers => turn.reply(node, transactions::describe_producers),
+        ApiKey::DescribeTransactions => turn.reply(node, transactions::describe),
+        ApiKey::ListTransactions => turn.reply(node, transactions::list),
         ApiKey::DescribeConfigs => turn.reply(node, configs::describe),
         ApiKey::CreatePartitions => turn.reply(node, topics::grow),
         ApiKey::DeleteGroups => turn.reply(node, groups::delete),

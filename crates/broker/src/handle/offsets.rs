@@ -15,8 +15,8 @@ use kafka_protocol::messages::{
 };
 
 use super::Context;
-use super::fetch::check_epoch;
-use crate::log::{Found, PartitionLog};
+use super::fetch::{check_epoch, isolation};
+use crate::log::{Found, Isolation, PartitionLog};
 use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::topics::Topic;
@@ -24,11 +24,12 @@ use crate::topics::Topic;
 /// Offsets by time, or by one of Kafka's names for a special time.
 pub(super) fn list_offsets(node: &Rc<Node>, context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let topics = node.topics.borrow();
+    let isolation = isolation(request.isolation_level);
     let results = request.topics.into_iter().map(|wanted| {
         let topic = topics.find(&wanted.name);
         let partitions = wanted.partitions.iter().map(|partition| {
             let response = ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
-            match list_one(topic, partition) {
+            match list_one(topic, partition, isolation) {
                 Ok(found) => {
                     // Versions before 4 have no place for it.
                     let epoch = found.filter(|_| context.version >= 4).map_or(-1, |found| found.epoch);
@@ -51,7 +52,11 @@ pub(super) fn list_offsets(node: &Rc<Node>, context: &Context, request: ListOffs
     ListOffsetsResponse::default().with_topics(results.collect())
 }
 
-fn list_one(topic: Option<&Topic>, wanted: &ListOffsetsPartition) -> Result<Option<Found>, Refusal> {
+fn list_one(
+    topic: Option<&Topic>,
+    wanted: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> Result<Option<Found>, Refusal> {
     let log = topic.and_then(|topic| topic.log(wanted.partition_index));
     let log = log.ok_or(ResponseError::UnknownTopicOrPartition)?;
     check_epoch(wanted.current_leader_epoch, log.epoch())?;
@@ -64,7 +69,7 @@ fn list_one(topic: Option<&Topic>, wanted: &ListOffsetsPartition) -> Result<Opti
     };
     match wanted.timestamp {
         // Latest; earliest, and the earliest that is not in remote storage, which does not exist here.
-        -1 => Ok(special(log.end(), log.epoch())),
+        -1 => Ok(special(log.end_for(isolation), log.epoch())),
         -2 | -4 => Ok(special(log.start(), log.epoch_of(log.start()))),
         -3 => log.latest_in_time().map_err(Refusal::storage),
         // The latest in remote storage: none.

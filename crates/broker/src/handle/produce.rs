@@ -5,11 +5,12 @@ use std::rc::Rc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{
-    InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, ProducerId,
-};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kstreams_wire::batch::BatchHeader;
 
 use super::{Context, text};
+use crate::coordinate::transaction::Producer;
+use crate::coordinate::transactions::{Asking, Transactions};
 use crate::log::Appended;
 use crate::node::{Node, wall_clock_ms};
 use crate::refusal::Refusal;
@@ -20,6 +21,12 @@ pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceReques
     let now_ms = wall_clock_ms();
     let acks = request.acks;
     let topics = node.topics.borrow();
+    let mut writer = Writer {
+        transactional_id: request.transactional_id.as_ref().map(|id| id.as_str()),
+        transactions: &mut node.transactions.borrow_mut(),
+        version: context.version,
+        now_ms,
+    };
     let responses = request.topic_data.into_iter().map(|data| {
         let by_id = context.version >= 13;
         let topic = if by_id {
@@ -34,7 +41,7 @@ pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceReques
         };
         let partitions = data.partition_data.into_iter().map(|partition| match topic {
             _ if !(-1..=1).contains(&acks) => refused(partition.index, ResponseError::InvalidRequiredAcks.into()),
-            Some(topic) => append(topic, partition, now_ms),
+            Some(topic) => append(topic, partition, &mut writer),
             None => refused(partition.index, missing.into()),
         });
         TopicProduceResponse::default()
@@ -46,11 +53,66 @@ pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceReques
     (acks != 0).then_some(response)
 }
 
-fn append(topic: &Topic, data: PartitionProduceData, now_ms: i64) -> PartitionProduceResponse {
+/// From this version on, writing to a partition makes it part of the transaction (KIP-890).
+const ADDING_VERSION: i16 = 12;
+
+/// From this version on, clients know of errors that an abort puts right.
+const ABORTABLE_VERSION: i16 = 11;
+
+/// Who writes.
+struct Writer<'a> {
+    transactional_id: Option<&'a str>,
+    transactions: &'a mut Transactions,
+    version: i16,
+    now_ms: i64,
+}
+
+impl Writer<'_> {
+    /// Whether a batch may be written: one of a transaction, only while the partition is part of it.
+    fn check(&mut self, topic: &str, data: &PartitionProduceData) -> Result<(), Refusal> {
+        let records = data.records.as_deref().unwrap_or_default();
+        // What is no batch at all is refused by the log.
+        let header = BatchHeader::parse(records).ok();
+        let Some(header) = header.filter(|header| header.attributes.is_transactional()) else {
+            return Ok(());
+        };
+        let id = self.transactional_id.ok_or_else(|| {
+            let message = "a batch of a transaction in a request without a transactional id";
+            Refusal::new(ResponseError::InvalidRecord, message)
+        })?;
+        let asking = Asking {
+            id,
+            producer: Producer {
+                id: header.producer_id,
+                epoch: header.producer_epoch,
+            },
+        };
+        let place = (topic.to_owned(), data.index);
+        let checked = if self.version >= ADDING_VERSION {
+            self.transactions.add_partitions(asking, vec![place], self.now_ms)
+        } else {
+            self.transactions.check_partition(asking, &place)
+        };
+        checked.map_err(|error| match error {
+            // Partitions know producers by their records, and so this error by the name of records.
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
+            ResponseError::InvalidTxnState if self.version >= ABORTABLE_VERSION => {
+                let message = "the partition is not part of the transaction";
+                Refusal::new(ResponseError::TransactionAbortable, message)
+            }
+            error => error.into(),
+        })
+    }
+}
+
+fn append(topic: &Topic, data: PartitionProduceData, writer: &mut Writer<'_>) -> PartitionProduceResponse {
     let Some(mut log) = topic.log(data.index) else {
         return refused(data.index, ResponseError::UnknownTopicOrPartition.into());
     };
-    match log.append(data.records.unwrap_or_default(), now_ms) {
+    if let Err(refusal) = writer.check(&topic.name, &data) {
+        return refused(data.index, refusal);
+    }
+    match log.append(data.records.unwrap_or_default(), writer.now_ms) {
         Ok(Appended {
             base_offset,
             append_time,
@@ -71,20 +133,4 @@ fn refused(partition: i32, refusal: Refusal) -> PartitionProduceResponse {
         .with_base_offset(-1)
         .with_log_append_time_ms(-1)
         .with_log_start_offset(-1)
-}
-
-/// Gives an idempotent producer its id.
-pub(super) fn init_producer_id(node: &Rc<Node>, _: &Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
-    let response = InitProducerIdResponse::default();
-    let refused = |error: ResponseError| {
-        let response = InitProducerIdResponse::default().with_error_code(error.code());
-        response.with_producer_id(ProducerId(-1)).with_producer_epoch(-1)
-    };
-    if request.transactional_id.is_some() {
-        return refused(ResponseError::UnsupportedVersion);
-    }
-    match node.identity.borrow_mut().new_producer_id() {
-        Ok(id) => response.with_producer_id(ProducerId(id)).with_producer_epoch(0),
-        Err(error) => refused(Refusal::storage(error).code),
-    }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use kstreams_wire::batch::{Batch, BatchHeader, TimestampType};
 use kstreams_wire::compression::Compression;
 
+use super::Aborted;
 use super::assemble::assemble;
 use super::segment::{Segment, Source};
 
@@ -23,6 +24,8 @@ pub(crate) struct Cleaning {
     /// Tombstones of segments that are older have been seen by everybody.
     pub(super) tombstones_before_ms: i64,
     pub(super) latest_of_producers: HashSet<i64>,
+    /// The transactions whose records do not count.
+    pub(super) aborted: Vec<Aborted>,
     pub(super) directory: Option<PathBuf>,
     pub(super) segment_bytes_max: u64,
 }
@@ -75,6 +78,9 @@ impl Cleaning {
         {
             for bytes in source.batches() {
                 let batch = Batch::new(bytes?).map_err(io::Error::other)?;
+                if batch.header().attributes.is_control() || self.is_aborted(batch.header()) {
+                    continue;
+                }
                 let mut records = batch.into_records().map_err(io::Error::other)?;
                 while let Some(record) = records.next().map_err(io::Error::other)? {
                     let Some(key) = record.key else { continue };
@@ -90,6 +96,14 @@ impl Cleaning {
         Ok(latest)
     }
 
+    fn is_aborted(&self, header: &BatchHeader) -> bool {
+        let covers = |aborted: &Aborted| {
+            aborted.producer_id == header.producer_id
+                && (aborted.first_offset..aborted.last_offset).contains(&header.base_offset)
+        };
+        header.attributes.is_transactional() && self.aborted.iter().any(covers)
+    }
+
     /// What is left of a batch.
     fn clean(
         &self,
@@ -100,6 +114,11 @@ impl Cleaning {
         let batch = Batch::new(bytes).map_err(io::Error::other)?;
         let header = *batch.header();
         let whole = batch.bytes().clone();
+        // Markers stay: they are few, and a reader of older offsets may still need them.
+        if header.attributes.is_control() {
+            return Ok(Some((header, whole)));
+        }
+        let aborted = self.is_aborted(&header);
         let mut records = batch.into_records().map_err(io::Error::other)?;
         let payload = records.payload().clone();
         let mut spans = Spans {
@@ -115,7 +134,7 @@ impl Cleaning {
                 .key
                 .is_none_or(|key| latest.get(key).is_some_and(|offset| *offset > record.offset));
             let is_old = record.offset < self.clean_until && appended_ms < self.tombstones_before_ms;
-            if !outdated && (record.value.is_some() || !is_old) {
+            if !aborted && !outdated && (record.value.is_some() || !is_old) {
                 rest.keep(payload.get(span).unwrap_or_default(), record.timestamp);
             }
         }

@@ -17,6 +17,9 @@ impl PartitionLog {
         }
         self.roll_if_old(now_ms)?;
         let sealed = self.segments.len().saturating_sub(1);
+        // What belongs to an open transaction may yet be aborted.
+        let stable_end = self.stable_end();
+        let sealed = sealed.min(self.segment_of(stable_end));
         let settled = |segment: &&Segment| {
             let newest = segment.index().max_timestamp().unwrap_or(i64::MIN);
             self.settings.compaction_lag_min_ms == 0
@@ -41,6 +44,7 @@ impl PartitionLog {
             clean_until: self.compacted_until,
             tombstones_before_ms: now_ms.saturating_sub(self.settings.delete_retention_ms),
             latest_of_producers: self.producers.latest_offsets(),
+            aborted: self.aborted_between(self.start, until),
             directory: self.place.directory.clone(),
             segment_bytes_max: self.settings.segment_bytes.min(self.place.segment_bytes_max),
         }))

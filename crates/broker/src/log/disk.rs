@@ -7,9 +7,11 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use kstreams_wire::batch::control::Control;
 use kstreams_wire::batch::{Batch, BatchHeader, HEADER_BYTES};
 use tracing::{info, warn};
 
+use super::Outcome;
 use super::PartitionLog;
 use super::index::Index;
 use super::segment::{Segment, UNFINISHED, file_name};
@@ -59,9 +61,10 @@ impl PartitionLog {
         let mut scan = Scan::of(&file)?;
         let mut index = Index::default();
         self.end = base_offset;
-        while let Some(header) = scan.next(trust, self.end)? {
+        while let Some((header, control)) = scan.next(trust, self.end)? {
             index.push(&header);
             self.producers.note(&header, modified_ms);
+            self.recall_transaction(&header, control)?;
             if self.epochs.last().is_none_or(|(epoch, _)| *epoch < header.leader_epoch) {
                 self.epochs.push((header.leader_epoch, header.base_offset));
             }
@@ -79,6 +82,26 @@ impl PartitionLog {
         }
         self.segments
             .push_back(Segment::recovered(base_offset, index, file, path, modified_ms));
+        Ok(())
+    }
+
+    /// Takes note of what a stored batch says of transactions. `control` is the batch, if it is a control batch.
+    fn recall_transaction(&mut self, header: &BatchHeader, control: Option<Batch>) -> io::Result<()> {
+        let Some(batch) = control else {
+            if header.attributes.is_transactional() {
+                self.transactions.note(header.producer_id, header.base_offset);
+            }
+            return Ok(());
+        };
+        let mut records = batch.into_records().map_err(io::Error::other)?;
+        while let Some(record) = records.next().map_err(io::Error::other)? {
+            let outcome = match Control::parse(&record).map_err(io::Error::other)? {
+                Control::Commit(_) => Outcome::Commit,
+                Control::Abort(_) => Outcome::Abort,
+                Control::Other(_) => continue,
+            };
+            self.transactions.end(header.producer_id, outcome, record.offset);
+        }
         Ok(())
     }
 
@@ -121,8 +144,8 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// The next sound batch's header; none at the end or where the file makes no sense.
-    fn next(&mut self, trust: Trust, offset_min: i64) -> io::Result<Option<BatchHeader>> {
+    /// The next sound batch's header, and of a control batch all of it; none at the end or where the file makes no sense.
+    fn next(&mut self, trust: Trust, offset_min: i64) -> io::Result<Option<(BatchHeader, Option<Batch>)>> {
         if self.left < HEADER_BYTES as u64 {
             return Ok(None);
         }
@@ -135,23 +158,18 @@ impl<'a> Scan<'a> {
         if bytes as u64 > self.left || bytes < HEADER_BYTES || header.base_offset < offset_min {
             return Ok(None);
         }
-        match trust {
-            Trust::Headers => self.reader.seek_relative((bytes - HEADER_BYTES) as i64)?,
-            Trust::Nothing => {
-                let mut batch = head.to_vec();
-                batch.resize(bytes, 0);
-                let body = batch.get_mut(HEADER_BYTES..).unwrap_or_default();
-                self.reader.read_exact(body)?;
-                if Batch::new(Bytes::from(batch))
-                    .and_then(|batch| batch.verify_crc())
-                    .is_err()
-                {
-                    return Ok(None);
-                }
-            }
-        }
         self.left -= bytes as u64;
-        Ok(Some(header))
+        let is_control = header.attributes.is_control();
+        if let (Trust::Headers, false) = (trust, is_control) {
+            self.reader.seek_relative((bytes - HEADER_BYTES) as i64)?;
+            return Ok(Some((header, None)));
+        }
+        let mut batch = head.to_vec();
+        batch.resize(bytes, 0);
+        let body = batch.get_mut(HEADER_BYTES..).unwrap_or_default();
+        self.reader.read_exact(body)?;
+        let batch = Batch::new(Bytes::from(batch)).and_then(|batch| batch.verify_crc().map(|()| batch));
+        Ok(batch.ok().map(|batch| (header, is_control.then_some(batch))))
     }
 }
 

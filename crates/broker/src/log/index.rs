@@ -41,13 +41,16 @@ impl Index {
         self.end += bytes as u64;
     }
 
-    /// The batches that `limit` bytes hold, starting with the one that has `offset` or what follows it.
-    pub(crate) fn select(&self, offset: i64, limit: Limit) -> Range<usize> {
+    /// The batches that `limit` bytes hold and that begin before `until`, starting with the one that has `offset` or what
+    /// follows it.
+    pub(crate) fn select(&self, offset: i64, until: i64, limit: Limit) -> Range<usize> {
         let first = self.find(offset);
-        let Some(start) = self.entries.get(first) else {
+        let Some(start) = self.entries.get(first).filter(|entry| entry.base_offset < until) else {
             return first..first;
         };
-        let fits = |entry: &Entry| entry.position + entry.bytes as u64 - start.position <= limit.bytes as u64;
+        let fits = |entry: &Entry| {
+            entry.base_offset < until && entry.position + entry.bytes as u64 - start.position <= limit.bytes as u64
+        };
         let mut last = first + self.entries.range(first..).take_while(|entry| fits(entry)).count();
         if last == first && limit.whole_batch {
             last = first + 1;
@@ -60,10 +63,17 @@ impl Index {
         self.entries.partition_point(|entry| entry.last_offset < offset)
     }
 
-    /// Bytes from the batch that has `offset` to the end.
-    pub(crate) fn bytes_from(&self, offset: i64) -> u64 {
+    /// Bytes from the batch that has `offset` to the last one that begins before `until`.
+    pub(crate) fn bytes_between(&self, offset: i64, until: i64) -> u64 {
+        let behind = match self.entries.back() {
+            Some(last) if last.base_offset < until => self.end,
+            _ => {
+                let behind = self.entries.partition_point(|entry| entry.base_offset < until);
+                self.entries.get(behind).map_or(self.end, |entry| entry.position)
+            }
+        };
         let first = self.entries.get(self.find(offset));
-        first.map_or(0, |entry| self.end - entry.position)
+        first.map_or(0, |entry| behind.saturating_sub(entry.position))
     }
 
     /// Bytes of all batches.

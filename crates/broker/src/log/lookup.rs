@@ -50,13 +50,14 @@ impl PartitionLog {
             whole_batch: true,
         };
         let mut slices = Vec::new();
-        segment.read(entry.base_offset, limit, &mut slices)?;
+        segment.read(entry.base_offset, i64::MAX, limit, &mut slices)?;
         for batch in slices.into_iter().flat_map(batch::split) {
             let batch = batch.map_err(io::Error::other)?;
             let epoch = batch.header().leader_epoch;
+            let is_control = batch.header().attributes.is_control();
             let mut records = batch.into_records().map_err(io::Error::other)?;
             while let Some(record) = records.next().map_err(io::Error::other)? {
-                if record.offset >= self.start && wanted(record.timestamp) {
+                if record.offset >= self.start && !is_control && wanted(record.timestamp) {
                     return Ok(Some(Found {
                         offset: record.offset,
                         timestamp: record.timestamp,

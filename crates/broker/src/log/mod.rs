@@ -12,6 +12,7 @@ mod retention;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,14 +21,18 @@ use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use kstreams_wire::batch::control::{Control, Marker};
 use kstreams_wire::batch::{self, Batch, BatchHeader};
 use tokio::sync::Notify;
 
 pub(crate) use cleaning::Cleaning;
 pub(crate) use index::Limit;
 pub(crate) use lookup::Found;
+pub(crate) use producers::ActiveProducer;
 use producers::{Producers, Verdict};
 use segment::Segment;
+use transactions::Transactions;
+pub(crate) use transactions::{Aborted, Outcome, TransactionMarker};
 
 use crate::refusal::Refusal;
 use crate::settings::{Settings, TimestampType};
@@ -44,6 +49,7 @@ pub(crate) struct PartitionLog {
     /// The epochs under which batches came, and the first offset of each.
     epochs: Vec<(i32, i64)>,
     producers: Producers,
+    transactions: Transactions,
     /// Everything before is compacted.
     compacted_until: i64,
     waiting: Vec<Weak<Notify>>,
@@ -57,6 +63,15 @@ pub(crate) struct Place {
     pub(crate) segment_bytes_max: u64,
     /// The leader epoch of this run of the broker.
     pub(crate) epoch: i32,
+}
+
+/// How far a reader may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Everything.
+    ReadUncommitted,
+    /// Up to the first record of a transaction that is still open.
+    ReadCommitted,
 }
 
 /// Where a batch went.
@@ -77,6 +92,7 @@ impl PartitionLog {
             end: 0,
             epochs: Vec::new(),
             producers: Producers::default(),
+            transactions: Transactions::default(),
             compacted_until: 0,
             waiting: Vec::new(),
             place,
@@ -103,13 +119,41 @@ impl PartitionLog {
         header.max_timestamp = append_time.unwrap_or(header.max_timestamp);
         self.store(&header, batch.bytes(), append_time, now_ms)
             .map_err(Refusal::storage)?;
-        self.producers.note(&header, now_ms);
-        self.end = header.next_offset();
-        self.wake();
+        self.appended(&header, now_ms);
         Ok(Appended {
             base_offset: header.base_offset,
             append_time,
         })
+    }
+
+    /// Ends a producer's transaction here.
+    pub(crate) fn append_marker(&mut self, marker: TransactionMarker, now_ms: i64) -> io::Result<()> {
+        let epoch = Marker {
+            coordinator_epoch: marker.coordinator_epoch,
+        };
+        let control = match marker.outcome {
+            Outcome::Commit => Control::Commit(epoch),
+            Outcome::Abort => Control::Abort(epoch),
+        };
+        let batch = control.to_batch(marker.producer_id, marker.producer_epoch, now_ms);
+        let batch = Batch::new(batch.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        let mut header = *batch.header();
+        header.base_offset = self.end;
+        header.leader_epoch = self.place.epoch;
+        self.store(&header, batch.bytes(), None, now_ms)?;
+        self.transactions.end(marker.producer_id, marker.outcome, self.end);
+        self.appended(&header, now_ms);
+        Ok(())
+    }
+
+    /// Takes note of a batch that is stored.
+    fn appended(&mut self, header: &BatchHeader, now_ms: i64) {
+        if header.attributes.is_transactional() && !header.attributes.is_control() {
+            self.transactions.note(header.producer_id, header.base_offset);
+        }
+        self.producers.note(header, now_ms);
+        self.end = header.next_offset();
+        self.wake();
     }
 
     fn append_time(&self, time: i64) -> Option<i64> {
@@ -138,9 +182,8 @@ impl PartitionLog {
         if header.attributes.is_control() {
             return Err(invalid("Clients are not allowed to write control records"));
         }
-        if header.attributes.is_transactional() {
-            let message = "this broker has no transactions";
-            return Err(Refusal::new(ResponseError::InvalidTxnState, message));
+        if header.attributes.is_transactional() && header.producer_id < 0 {
+            return Err(invalid("a transactional batch without a producer id"));
         }
         if header.records < 1 || header.records != header.last_offset_delta.wrapping_add(1) {
             return Err(invalid("the batch's offsets do not fit its number of records"));
@@ -211,30 +254,30 @@ impl PartitionLog {
             .expect("a log has a segment: recovery makes one")
     }
 
-    /// Whole batches from the one that has `offset` on, which must be within the log.
-    pub(crate) fn read(&self, offset: i64, limit: Limit) -> io::Result<Vec<Bytes>> {
+    /// Whole batches from the one that has `offset` on, which must be within the log, and that begin before `until`.
+    pub(crate) fn read(&self, offset: i64, until: i64, limit: Limit) -> io::Result<Vec<Bytes>> {
         let mut slices = Vec::new();
         let mut left = limit;
         let first = self.segment_of(offset);
         for segment in self.segments.range(first..) {
             let before = slices.len();
-            let read = segment.read(offset, left, &mut slices)?;
+            let read = segment.read(offset, until, left, &mut slices)?;
             left.bytes = left.bytes.saturating_sub(read);
             let had_some = slices.len() > before;
             left.whole_batch &= !had_some;
             // A segment that gave less than all it has is where the limit was met.
-            if segment.index().bytes_from(offset) > read as u64 {
+            if segment.index().bytes_between(offset, until) > read as u64 {
                 break;
             }
         }
         Ok(slices)
     }
 
-    /// How many bytes a reader at `offset` could get; counts no further than `enough`.
-    pub(crate) fn readable_bytes(&self, offset: i64, enough: u64) -> u64 {
+    /// How many bytes a reader from `offset` to `until` could get; counts no further than `enough`.
+    pub(crate) fn readable_bytes(&self, offset: i64, until: i64, enough: u64) -> u64 {
         let mut bytes = 0;
         for segment in self.segments.range(self.segment_of(offset)..) {
-            bytes += segment.index().bytes_from(offset);
+            bytes += segment.index().bytes_between(offset, until);
             if bytes >= enough {
                 break;
             }
@@ -253,9 +296,36 @@ impl PartitionLog {
         self.start
     }
 
-    /// The offset that the next record gets: also the high watermark and the last stable offset.
+    /// The offset that the next record gets: also the high watermark.
     pub(crate) fn end(&self) -> i64 {
         self.end
+    }
+
+    /// The last stable offset: before it, every transaction has ended.
+    pub(crate) fn stable_end(&self) -> i64 {
+        self.transactions.first_open().unwrap_or(self.end)
+    }
+
+    /// Where the log ends for such a reader.
+    pub(crate) fn end_for(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadUncommitted => self.end,
+            Isolation::ReadCommitted => self.stable_end(),
+        }
+    }
+
+    /// The aborted transactions that a reader of these offsets may meet.
+    pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<Aborted> {
+        self.transactions.aborted_between(from, until).collect()
+    }
+
+    /// Who has written here and is remembered.
+    pub(crate) fn active_producers(&self) -> impl Iterator<Item = ActiveProducer> {
+        let start_of = |producer: ActiveProducer| ActiveProducer {
+            transaction_start: self.transactions.start_of(producer.producer_id),
+            ..producer
+        };
+        self.producers.active().map(start_of)
     }
 
     /// The leader epoch.

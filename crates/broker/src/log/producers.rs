@@ -32,6 +32,17 @@ pub(crate) struct Written {
     pub(crate) max_timestamp: i64,
 }
 
+/// A producer, as a partition remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActiveProducer {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) last_sequence: Option<i32>,
+    pub(crate) seen_ms: i64,
+    /// The first offset of its open transaction.
+    pub(crate) transaction_start: Option<i64>,
+}
+
 /// What to do with a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -75,9 +86,9 @@ impl Producers {
         Ok(Verdict::Append)
     }
 
-    /// Remembers a batch that was appended.
+    /// Remembers a batch that was appended. A transaction's marker may fence the epoch in which its records came.
     pub(crate) fn note(&mut self, header: &BatchHeader, now_ms: i64) {
-        if header.producer_id < 0 || header.attributes.is_control() {
+        if header.producer_id < 0 {
             return;
         }
         let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer {
@@ -89,16 +100,30 @@ impl Producers {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
         }
+        producer.seen_ms = now_ms;
+        if header.attributes.is_control() {
+            return;
+        }
         if producer.batches.len() == BATCHES_REMEMBERED {
             producer.batches.pop_front();
         }
-        producer.seen_ms = now_ms;
         producer.batches.push_back(Written {
             first_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
             base_offset: header.base_offset,
             max_timestamp: header.max_timestamp,
         });
+    }
+
+    /// Who has written and is remembered.
+    pub(crate) fn active(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.by_id.iter().map(|(id, producer)| ActiveProducer {
+            producer_id: *id,
+            epoch: producer.epoch,
+            last_sequence: producer.batches.back().map(|written| written.last_sequence),
+            seen_ms: producer.seen_ms,
+            transaction_start: None,
+        })
     }
 
     /// Where the latest batch of each producer is: compaction keeps its header, so that a restart still knows.

@@ -51,6 +51,7 @@ impl PartitionLog {
         segment.delete()?;
         let next = self.segments.front().map_or(self.end, |segment| segment.base_offset());
         self.start = self.start.max(next);
+        self.transactions.forget_before(self.start);
         self.forget_epochs();
         Ok(())
     }
@@ -66,6 +67,7 @@ impl PartitionLog {
             return Err(ResponseError::OffsetOutOfRange.into());
         }
         self.start = self.start.max(offset);
+        self.transactions.forget_before(self.start);
         self.save_start().map_err(Refusal::storage)?;
         while self
             .segments

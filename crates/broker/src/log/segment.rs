@@ -125,9 +125,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Whole batches from the one that has `offset` on. Slices of memory, or one read of the file.
-    pub(crate) fn read(&self, offset: i64, limit: Limit, into: &mut Vec<Bytes>) -> io::Result<usize> {
-        let range = self.index.select(offset, limit);
+    /// Whole batches from the one that has `offset` on that begin before `until`. Slices of memory, or one read of the file.
+    pub(crate) fn read(&self, offset: i64, until: i64, limit: Limit, into: &mut Vec<Bytes>) -> io::Result<usize> {
+        let range = self.index.select(offset, until, limit);
         if range.is_empty() {
             return Ok(0);
         }

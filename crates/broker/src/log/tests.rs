@@ -63,7 +63,12 @@ fn everything(log: &PartitionLog) -> Vec<(i64, String, Option<String>)> {
     };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = Vec::new();
-    for batch in log.read(log.start(), limit).unwrap().into_iter().flat_map(batch::split) {
+    for batch in log
+        .read(log.start(), i64::MAX, limit)
+        .unwrap()
+        .into_iter()
+        .flat_map(batch::split)
+    {
         let batch = batch.unwrap();
         batch.verify_crc().unwrap();
         let mut records = batch.into_records().unwrap();
@@ -93,7 +98,7 @@ fn batches_get_offsets_and_keep_their_bytes() {
         bytes: 1,
         whole_batch: true,
     };
-    let stored = log.read(3, limit).unwrap();
+    let stored = log.read(3, i64::MAX, limit).unwrap();
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0][17..], sent[17..], "what the checksum covers is as it came");
     assert_eq!(everything(&log).len(), 4);
@@ -164,7 +169,7 @@ fn the_broker_stamps_and_compresses_if_the_topic_says_so() {
         bytes: 0,
         whole_batch: true,
     };
-    let stored = Batch::new(log.read(0, whole).unwrap().remove(0)).unwrap();
+    let stored = Batch::new(log.read(0, i64::MAX, whole).unwrap().remove(0)).unwrap();
     stored.verify_crc().unwrap();
     assert_eq!(stored.header().attributes.compression().unwrap(), Compression::Zstd);
 }

@@ -171,6 +171,7 @@ async fn serve(node: &Rc<Node>, listener: TcpListener, mut inbox: mpsc::Unbounde
     let mut chores = JoinSet::new();
     chores.spawn_local(Rc::clone(node).keep_house());
     chores.spawn_local(Rc::clone(node).keep_groups());
+    chores.spawn_local(Rc::clone(node).keep_transactions());
     chores.spawn_local(Rc::clone(node).keep_compacted());
     loop {
         tokio::select! {

@@ -8,6 +8,7 @@ use kstreams_wire::messages::offset_commit_request::{OffsetCommitRequestPartitio
 use kstreams_wire::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
+use kstreams_wire::messages::offset_fetch_response::OffsetFetchResponsePartitions;
 use kstreams_wire::messages::sync_group_request::SyncGroupRequestAssignment;
 use kstreams_wire::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
@@ -20,7 +21,7 @@ use crate::client::*;
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
 
-fn group() -> GroupId {
+pub(crate) fn group() -> GroupId {
     GroupId(text("g"))
 }
 
@@ -84,6 +85,12 @@ pub(crate) fn commit(generation: i32, member_id: &StrBytes, offset: i64) -> Offs
 }
 
 pub(crate) fn committed(client: &mut Client) -> (i64, String) {
+    let partition = committed_partition(client);
+    (partition.committed_offset, partition.metadata.unwrap().to_string())
+}
+
+/// What the group has committed, if no transaction is about to change it.
+pub(crate) fn committed_partition(client: &mut Client) -> OffsetFetchResponsePartitions {
     let topic = OffsetFetchRequestTopics::default()
         .with_name(name("t"))
         .with_partition_indexes(vec![0]);
@@ -93,8 +100,7 @@ pub(crate) fn committed(client: &mut Client) -> (i64, String) {
     let request = OffsetFetchRequest::default()
         .with_groups(vec![wanted])
         .with_require_stable(true);
-    let partition = client.ask(&request, 9).groups[0].topics[0].partitions[0].clone();
-    (partition.committed_offset, partition.metadata.unwrap().to_string())
+    client.ask(&request, 9).groups[0].topics[0].partitions[0].clone()
 }
 
 /// Joins as the only member; gives its id. The generation is the first.
@@ -220,14 +226,4 @@ fn the_coordinator_is_found() {
             .map_or(response.port, |coordinator| coordinator.port);
         assert_eq!(port, i32::from(stage.addr().port()));
     }
-}
-
-#[test]
-fn transactions_have_no_coordinator() {
-    let broker = broker_with("t", 1, &[]);
-    let mut client = Client::connect_to(broker.addr());
-    let transactions = FindCoordinatorRequest::default()
-        .with_key_type(1)
-        .with_coordinator_keys(vec![text("x")]);
-    assert_eq!(client.ask(&transactions, 4).coordinators[0].error_code, 35);
 }

@@ -10,3 +10,5 @@ mod persistence;
 mod records;
 #[cfg(test)]
 mod topics;
+#[cfg(test)]
+mod transactions;

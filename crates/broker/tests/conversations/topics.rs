@@ -23,8 +23,8 @@ fn a_client_learns_what_is_served() {
         let fetch = served.iter().find(|api| api.api_key == 1).unwrap();
         assert_eq!((fetch.min_version, fetch.max_version), (4, 17));
         assert!(
-            served.iter().all(|api| api.api_key != 26),
-            "transactions are not served, so not advertised"
+            served.iter().all(|api| api.api_key != 88),
+            "the streams protocol is not served, so not advertised"
         );
     }
 }
