@@ -1,10 +1,11 @@
 //! Counting the records of each key.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use kstreams_topology::{BoxError, Data, Nullable};
 
-use super::{Aggregator, Applied, Old, Prefixes};
+use super::{Aggregator, Applied, Naming, Old, Operation};
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
 
@@ -32,20 +33,26 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
 
     /// Like [`count`](Self::count), as a type of the program's own that stands for a number.
     pub fn count_as<C: Data + From<i64> + Into<i64>>(&self) -> KTable<K, C> {
-        self.aggregation(
-            Prefixes {
-                node: "KSTREAM-AGGREGATE-",
-                burns: true,
-            },
-            Count(PhantomData),
-        )
+        self.aggregation(counting())
     }
 }
 
-struct Count<C>(PhantomData<fn(C)>);
+/// Counting, whatever is counted.
+pub(super) fn counting<K: Data, V: Nullable, C: Data>() -> Operation<K, V, C, Count<C>> {
+    Operation {
+        naming: Naming {
+            prefix: "KSTREAM-AGGREGATE-",
+            burns: true,
+        },
+        value_serde: |_| None,
+        aggregator: Arc::new(Count(PhantomData)),
+    }
+}
 
-impl<K, V: Nullable, C: Data + From<i64> + Into<i64>> Aggregator<K, V, C> for Count<C> {
-    fn apply(&self, _: &K, _: V::Inner, before: Option<C>, old: Old) -> Result<Applied<C>, BoxError> {
+pub(super) struct Count<C>(PhantomData<fn(C)>);
+
+impl<K, T, C: Data + From<i64> + Into<i64>> Aggregator<K, T, C> for Count<C> {
+    fn apply(&self, _: &K, _: T, before: Option<C>, old: Old) -> Result<Applied<C>, BoxError> {
         let before: i64 = before.map_or(0, Into::into);
         Ok(Applied {
             new: Some(C::from(before.wrapping_add(1))),

@@ -1,10 +1,11 @@
 //! Folding the values of each key into something else.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use kstreams_topology::{BoxError, Data, Nullable};
 
-use super::{Aggregator, Applied, Old, Prefixes};
+use super::{Aggregator, Applied, Naming, Old, Operation};
 use crate::outcome::Outcome;
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
@@ -40,37 +41,64 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
         N: Nullable<Inner = A>,
         R: Outcome<N, M>,
     {
-        let fold = move |key: &K, value, so_far| fold(key, value, so_far).outcome().map(N::into_option);
-        let fold = Fold {
-            init,
-            fold,
-            types: PhantomData,
-        };
-        self.aggregation(
-            Prefixes {
-                node: "KSTREAM-AGGREGATE-",
-                burns: false,
-            },
-            fold,
-        )
+        self.aggregation(folding(init, fold))
     }
 }
 
-struct Fold<I, F, T> {
+/// Folding values of the stream, or values that may be null.
+pub(super) fn folding<K, V, T, A, N, R, M>(
+    init: impl Fn() -> A + Send + Sync + 'static,
+    fold: impl Fn(&K, T, A) -> R + Send + Sync + 'static,
+) -> Operation<K, V, A, impl Aggregator<K, T, A>>
+where
+    K: Data,
+    V: Nullable,
+    T: 'static,
+    A: Data,
+    N: Nullable<Inner = A>,
+    R: Outcome<N, M>,
+{
+    Operation {
+        naming: Naming {
+            prefix: "KSTREAM-AGGREGATE-",
+            burns: false,
+        },
+        value_serde: |_| None,
+        aggregator: Arc::new(Fold::new(init, move |key: &K, value: T, so_far| {
+            fold(key, value, so_far).outcome().map(N::into_option)
+        })),
+    }
+}
+
+pub(super) struct Fold<I, F, T> {
     init: I,
     fold: F,
     types: PhantomData<fn(T)>,
 }
 
-impl<K, V, A, I, F> Aggregator<K, V, A> for Fold<I, F, (K, V::Inner, A)>
+impl<K, T, A, I, F> Fold<I, F, (K, T, A)>
+where
+    I: Fn() -> A,
+    F: Fn(&K, T, A) -> Result<Option<A>, BoxError>,
+{
+    pub(super) fn new(init: I, fold: F) -> Self {
+        Self {
+            init,
+            fold,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K, T, A, I, F> Aggregator<K, T, A> for Fold<I, F, (K, T, A)>
 where
     K: 'static,
-    V: Nullable,
+    T: 'static,
     A: Data,
     I: Fn() -> A + Send + Sync + 'static,
-    F: Fn(&K, V::Inner, A) -> Result<Option<A>, BoxError> + Send + Sync + 'static,
+    F: Fn(&K, T, A) -> Result<Option<A>, BoxError> + Send + Sync + 'static,
 {
-    fn apply(&self, key: &K, value: V::Inner, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError> {
+    fn apply(&self, key: &K, value: T, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError> {
         // A new key's first aggregate is an old value, too: tables below see it replaced, as in Java.
         let before = before.unwrap_or_else(&self.init);
         let old = (old == Old::Wanted).then(|| before.clone());

@@ -8,8 +8,9 @@ use kstreams_topology::graph::{Input, Node, NodeContext};
 use kstreams_topology::{BoxError, Change, Data, Error, Nullable, Record};
 
 use crate::error::Result;
-use crate::option::Serdes;
+use crate::option::{Materialized, Serdes, SharedSerde};
 use crate::plan::{Draft, Effect, Kind};
+use crate::step::Factory;
 use crate::stream::{GroupedNode, KGroupedStream, TakeKeyed};
 use crate::table::{Demand, KTable, OldValues, RowSource, StoredRows, TableNode, TablePlan, TableStore};
 
@@ -17,11 +18,18 @@ mod count;
 mod fold;
 mod reduce;
 mod table;
+mod windowed;
 
-/// How an aggregate begins and goes on.
-pub(crate) trait Aggregator<K, V: Nullable, A>: Send + Sync + 'static {
+pub use windowed::{SessionWindowedKStream, SlidingWindowedKStream, TimeWindowedKStream, Windows};
+
+use count::counting;
+use fold::folding;
+use reduce::reducing;
+
+/// How an aggregate begins and goes on. `T` is what is aggregated: the values, or values that may be null.
+pub(crate) trait Aggregator<K, T, A>: Send + Sync + 'static {
     /// The aggregate after a record, and the one before it as tables below are to see it.
-    fn apply(&self, key: &K, value: V::Inner, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError>;
+    fn apply(&self, key: &K, value: T, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError>;
 }
 
 /// Whether anybody below wants the aggregate as it was before.
@@ -31,6 +39,12 @@ pub(crate) enum Old {
     Unwanted,
 }
 
+impl Old {
+    pub(crate) fn wanted_if(wanted: bool) -> Self {
+        if wanted { Self::Wanted } else { Self::Unwanted }
+    }
+}
+
 /// What an aggregator made of a record.
 pub(crate) struct Applied<A> {
     /// `None` deletes the aggregate.
@@ -38,26 +52,47 @@ pub(crate) struct Applied<A> {
     pub(crate) old: Option<A>,
 }
 
-/// The prefixes of generated names.
+/// An operator that aggregates, whatever of.
+pub(crate) struct Operation<K: Data, V: Nullable, A: Data, G> {
+    pub(crate) naming: Naming,
+    /// The serde of the aggregates, where they are values of the stream.
+    pub(crate) value_serde: fn(&Serdes<K, V>) -> Option<SharedSerde<A>>,
+    pub(crate) aggregator: Arc<G>,
+}
+
+/// How an operator's names are generated.
 #[derive(Clone, Copy)]
-pub(crate) struct Prefixes {
-    pub(crate) node: &'static str,
+pub(crate) struct Naming {
+    pub(crate) prefix: &'static str,
     /// An operator that takes a store without a name draws one number more than it uses, as Java does.
     pub(crate) burns: bool,
+}
+
+impl Naming {
+    /// The options for the table's store, and the store's name.
+    pub(crate) fn store<K: Data, A: Data>(
+        self,
+        draft: &mut Draft,
+        table: &TableNode<K, A>,
+    ) -> Result<(Materialized<K, A>, String)> {
+        let given = table.materialized.take(self.prefix)?;
+        if self.burns && given.as_ref().is_some_and(|materialized| materialized.name.is_none()) {
+            draft.names.draw(self.prefix);
+        }
+        let given = given.unwrap_or_default();
+        let name = draft.names.store(given.name.clone(), self.prefix)?;
+        Ok((given, name))
+    }
 }
 
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Records an aggregation.
     pub(crate) fn aggregation<A: Data>(
         &self,
-        prefixes: Prefixes,
-        aggregator: impl Aggregator<K, V, A>,
+        operation: Operation<K, V, A, impl Aggregator<K, V::Inner, A>>,
     ) -> KTable<K, A> {
         let grouped = self.node.clone();
-        let aggregator = Arc::new(aggregator);
-        KTable::record(&self.plan, move |draft, table| {
-            plan(draft, table, &grouped, prefixes, aggregator)
-        })
+        KTable::record(&self.plan, move |draft, table| plan(draft, table, &grouped, operation))
     }
 }
 
@@ -65,35 +100,25 @@ fn plan<K: Data, V: Nullable, A: Data>(
     draft: &mut Draft,
     table: &TableNode<K, A>,
     grouped: &GroupedNode<K, V>,
-    prefixes: Prefixes,
-    aggregator: Arc<impl Aggregator<K, V, A>>,
+    operation: Operation<K, V, A, impl Aggregator<K, V::Inner, A>>,
 ) -> Result<TablePlan<K, A>> {
-    let given = table.materialized.take(prefixes.node)?;
-    if prefixes.burns && given.as_ref().is_some_and(|materialized| materialized.name.is_none()) {
-        draft.names.draw(prefixes.node);
-    }
-    let materialized = given.unwrap_or_default();
-    let store_name = draft.names.store(materialized.name.clone(), prefixes.node)?;
-    let name = draft.names.or_draw(table.name.take(prefixes.node)?, prefixes.node)?;
+    let Naming { prefix, .. } = operation.naming;
+    let (given, store_name) = operation.naming.store(draft, table)?;
+    let name = draft.names.or_draw(table.name.take(prefix)?, prefix)?;
     let above = Serdes {
         key: grouped.serdes.borrow().key.clone(),
-        value: None,
+        value: (operation.value_serde)(&grouped.serdes.borrow()),
     };
-    let materialized = table.settle(materialized, &above);
+    let materialized = table.settle(given, &above);
     let parent = grouped.aggregation_parent(draft, &store_name)?;
     let send_old = Rc::new(Cell::new(false));
     let rows = StoredRows::new();
-    let (take, flag, lowered) = (grouped.take, send_old.clone(), rows.clone());
+    let (flag, lowered) = (send_old.clone(), rows.clone());
+    let (take, aggregator) = (grouped.take, operation.aggregator);
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let store = TableStore::lower(lowering, site, &materialized, store_name.clone(), flag.get())?;
         lowered.set(RowSource::store(store_name.clone(), &store));
-        let factory = Arc::new(move || -> Box<dyn Node> {
-            Box::new(AggregateNode {
-                take,
-                aggregator: aggregator.clone(),
-                store: store.clone(),
-            })
-        });
+        let factory = aggregate_node((take, V::into_option), aggregator, store);
         lowering.processor(site, factory, &[store_name])
     });
     draft.attach(parent, node);
@@ -116,22 +141,40 @@ impl OldValues for Stored {
     }
 }
 
-/// Updates the aggregate of each record's key.
-struct AggregateNode<K: Data, V: Nullable, A: Data, G> {
-    take: TakeKeyed<K, V>,
+/// How a node takes a record: its key, and of its value what is aggregated. Records without one are dropped.
+type Take<K, V, T> = (TakeKeyed<K, V>, fn(V) -> Option<T>);
+
+/// Makes nodes that update the aggregate of each record's key.
+fn aggregate_node<K: Data, V: Nullable, T: 'static, A: Data>(
+    take: Take<K, V, T>,
+    aggregator: Arc<impl Aggregator<K, T, A>>,
+    store: TableStore<K, A>,
+) -> Factory {
+    Arc::new(move || {
+        Box::new(AggregateNode {
+            take,
+            aggregator: aggregator.clone(),
+            store: store.clone(),
+        })
+    })
+}
+
+struct AggregateNode<K: Data, V: Nullable, T, A: Data, G> {
+    take: Take<K, V, T>,
     aggregator: Arc<G>,
     store: TableStore<K, A>,
 }
 
-impl<K: Data, V: Nullable, A: Data, G: Aggregator<K, V, A>> Node for AggregateNode<K, V, A, G> {
+impl<K: Data, V: Nullable, T: 'static, A: Data, G: Aggregator<K, T, A>> Node for AggregateNode<K, V, T, A, G> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
         self.store.init(cx);
         Ok(())
     }
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<(), Error> {
-        let record = (self.take)(input);
-        let (Some(key), Some(value)) = (record.key, record.value.into_option()) else {
+        let (take, value) = self.take;
+        let record = take(input);
+        let (Some(key), Some(value)) = (record.key, value(record.value)) else {
             cx.drop_record();
             return Ok(());
         };
@@ -141,11 +184,7 @@ impl<K: Data, V: Nullable, A: Data, G: Aggregator<K, V, A>> Node for AggregateNo
             Some(stored) => (Some(stored.value), stored.timestamp.max(record.timestamp)),
             None => (None, record.timestamp),
         };
-        let old = if self.store.sends_old() {
-            Old::Wanted
-        } else {
-            Old::Unwanted
-        };
+        let old = Old::wanted_if(self.store.sends_old());
         let applied = self.aggregator.apply(&key, value, before, old).map_err(Error::User)?;
         view.set(&key, applied.new.as_ref(), timestamp)?;
         let value = Change {

@@ -1,10 +1,11 @@
 //! Combining the values of each key.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use kstreams_topology::{BoxError, Data, Nullable};
 
-use super::{Aggregator, Applied, Old, Prefixes};
+use super::{Aggregator, Applied, Naming, Old, Operation};
 use crate::outcome::Outcome;
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
@@ -38,17 +39,31 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
         R: Outcome<N, M>,
         M: 'static,
     {
-        let combine = move |so_far, value| combine(so_far, value).outcome().map(N::into_option);
-        self.aggregation(
-            Prefixes {
-                node: "KSTREAM-REDUCE-",
-                burns: false,
-            },
-            Reduce {
-                combine,
-                value: PhantomData,
-            },
-        )
+        self.aggregation(reducing(combine))
+    }
+}
+
+/// Combining values of the stream, or values that may be null: a null begins nothing.
+pub(super) fn reducing<K, V, T, N, R, M>(
+    combine: impl Fn(V::Inner, T) -> R + Send + Sync + 'static,
+) -> Operation<K, V, V::Inner, impl Aggregator<K, T, V::Inner>>
+where
+    K: Data,
+    V: Nullable,
+    T: Nullable<Inner = V::Inner>,
+    N: Nullable<Inner = V::Inner>,
+    R: Outcome<N, M>,
+{
+    Operation {
+        naming: Naming {
+            prefix: "KSTREAM-REDUCE-",
+            burns: false,
+        },
+        value_serde: |above| above.value.clone(),
+        aggregator: Arc::new(Reduce {
+            combine: move |so_far, value: T| combine(so_far, value).outcome().map(N::into_option),
+            value: PhantomData,
+        }),
     }
 }
 
@@ -57,15 +72,15 @@ struct Reduce<F, T> {
     value: PhantomData<fn(T)>,
 }
 
-impl<K, V, F> Aggregator<K, V, V::Inner> for Reduce<F, V::Inner>
+impl<K, T, F> Aggregator<K, T, T::Inner> for Reduce<F, T>
 where
-    V: Nullable,
-    F: Fn(V::Inner, V::Inner) -> Result<Option<V::Inner>, BoxError> + Send + Sync + 'static,
+    T: Nullable,
+    F: Fn(T::Inner, T) -> Result<Option<T::Inner>, BoxError> + Send + Sync + 'static,
 {
-    fn apply(&self, _: &K, value: V::Inner, before: Option<V::Inner>, old: Old) -> Result<Applied<V::Inner>, BoxError> {
+    fn apply(&self, _: &K, value: T, before: Option<T::Inner>, old: Old) -> Result<Applied<T::Inner>, BoxError> {
         let Some(before) = before else {
             return Ok(Applied {
-                new: Some(value),
+                new: value.into_option(),
                 old: None,
             });
         };

@@ -18,7 +18,7 @@ pub struct Materialized<K: Data, V: Data> {
     engine: Option<EngineKind>,
     caching: Option<bool>,
     logging: Logging,
-    retention_ms: Option<i64>,
+    pub(crate) retention_ms: Option<i64>,
 }
 
 impl<K: Data, V: Data> Materialized<K, V> {

@@ -13,6 +13,7 @@ use crate::plan::{Draft, Late, NodeId, Plan, Planned};
 mod change;
 mod convert;
 mod filter;
+mod forward;
 mod global;
 mod group;
 mod join;
@@ -25,8 +26,9 @@ mod store;
 pub use global::GlobalKTable;
 pub use group::KGroupedTable;
 
+pub(crate) use forward::{CachedKind, Forwarder};
 pub(crate) use group::{Around, GroupedTableNode};
-pub(crate) use rows::{RowGetter, RowSource, RowsPlan, StoredRows};
+pub(crate) use rows::{GetRow, RowGetter, RowSource, RowsPlan, StoredRows};
 pub(crate) use source::table_source;
 pub(crate) use store::TableStore;
 

@@ -1,13 +1,13 @@
 //! A table's store, and what a change to it means for the nodes below.
 
-use kstreams_store::{Forward, State};
+use kstreams_store::Forward;
 use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{
-    FlushedRow, KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView,
-    ValueAndTimestamp,
+    KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp,
 };
 use kstreams_topology::{Change, Data, Error, Record};
 
+use super::forward::Forwarder;
 use super::rows::GetRow;
 use crate::error::Result;
 use crate::option::{Materialized, resolve};
@@ -15,19 +15,11 @@ use crate::plan::{Lowering, Site};
 
 /// The store of a table, as its node uses it. A change is forwarded at once or, if the store is cached, when it leaves
 /// the cache.
-pub(crate) struct TableStore<K, V> {
-    handle: StoreHandle<TimestampedKeyValueStore<K, V>>,
-    sends_old: bool,
-    cached: bool,
-}
+pub(crate) struct TableStore<K, V>(Forwarder<TimestampedKeyValueStore<K, V>>);
 
 impl<K, V> Clone for TableStore<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            handle: self.handle,
-            sends_old: self.sends_old,
-            cached: self.cached,
-        }
+        Self(self.0.clone())
     }
 }
 
@@ -48,34 +40,25 @@ impl<K: Data, V: Data> TableStore<K, V> {
         });
         let handle = builder.handle();
         lowering.store(builder.into_definition())?;
-        Ok(Self {
-            handle,
-            sends_old,
-            cached: false,
-        })
+        let sends = if sends_old { Forward::NewAndOld } else { Forward::New };
+        Ok(Self(Forwarder::new(handle, sends)))
     }
 
     /// Tells the store what will be asked of it.
     pub(crate) fn init(&mut self, cx: &mut NodeContext<'_>) {
-        let state = self.state(cx);
-        state.forward(if self.sends_old {
-            Forward::NewAndOld
-        } else {
-            Forward::New
-        });
-        self.cached = state.is_cached();
+        self.0.init(cx);
     }
 
     pub(crate) fn handle(&self) -> StoreHandle<TimestampedKeyValueStore<K, V>> {
-        self.handle
+        self.0.handle()
     }
 
     pub(crate) fn sends_old(&self) -> bool {
-        self.sends_old
+        self.0.sends_old()
     }
 
     pub(crate) fn view<'a>(&self, cx: &'a mut NodeContext<'_>) -> TimestampedKeyValueView<'a, K, V> {
-        cx.store(self.handle)
+        self.0.view(cx)
     }
 
     /// Stores a change and forwards it as [`forward`](Self::forward) does.
@@ -87,28 +70,12 @@ impl<K: Data, V: Data> TableStore<K, V> {
 
     /// Forwards a change that was stored just now, unless it waits in the cache: then what it pushed out of there.
     pub(crate) fn forward(&self, cx: &mut NodeContext<'_>, record: Record<K, Change<V>>) -> Result<(), Error> {
-        if !self.cached {
-            return cx.forward(record);
-        }
-        while let Some(row) = self.view(cx).next_flushed()? {
-            forward_row(cx, row)?;
-        }
-        Ok(())
+        self.0.forward(cx, || record)
     }
 
     /// Empties the cache for a commit.
     pub(crate) fn flush(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        if !self.cached {
-            return Ok(());
-        }
-        while let Some(row) = self.view(cx).flush_next()? {
-            forward_row(cx, row)?;
-        }
-        Ok(())
-    }
-
-    fn state<'a>(&self, cx: &'a mut NodeContext<'_>) -> &'a mut State {
-        cx.store_state(self.handle.id()).0
+        self.0.flush(cx)
     }
 }
 
@@ -120,24 +87,4 @@ impl<K: Data, V: Data> GetRow<K, V> for TableStore<K, V> {
     fn get_as_of(&mut self, cx: &mut NodeContext<'_>, key: &K, _: i64) -> Result<Option<ValueAndTimestamp<V>>, Error> {
         self.view(cx).get(key)
     }
-}
-
-/// Forwards a change that waited in the cache, as if its record were processed just now.
-fn forward_row<K: Data, V: Data>(cx: &mut NodeContext<'_>, row: FlushedRow<K, V>) -> Result<(), Error> {
-    let timestamp = row.new.as_ref().map_or(row.context.timestamp, |new| new.timestamp);
-    let value = Change {
-        new: row.new.map(|new| new.value),
-        old: row.old.map(|old| old.value),
-        is_latest: true,
-    };
-    let headers = row.context.headers.clone();
-    cx.forward_as(
-        row.context,
-        Record {
-            key: row.key,
-            value,
-            timestamp,
-            headers,
-        },
-    )
 }

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 mod emit;
+mod fixed;
 mod session;
 mod sliding;
 mod time;
@@ -23,6 +24,8 @@ pub use session::SessionWindows;
 pub use sliding::SlidingWindows;
 pub use time::TimeWindows;
 pub use unlimited::UnlimitedWindows;
+
+pub(crate) use fixed::FixedWindows;
 
 /// Whole milliseconds, at most as many as a timestamp can count.
 pub(crate) fn millis(duration: Duration) -> i64 {

@@ -37,4 +37,9 @@ impl SlidingWindows {
             ..self
         }
     }
+
+    /// The span of a window, as the serde of its keys takes it.
+    pub(crate) fn size_ms(&self) -> i64 {
+        self.difference_ms
+    }
 }
