@@ -48,6 +48,8 @@ impl<K: 'static, V: 'static> KeyValueFront<K, V> {
 
 impl<K: 'static, V: 'static> Codec<K, V> {
     pub(super) fn new(topic: &str, key: Arc<dyn Serde<K>>, value: Arc<dyn Serde<V>>) -> Self {
+        // A serde that cannot be readied now says so at the first write, where there is someone to tell.
+        let _ = key.prepare(topic).and_then(|()| value.prepare(topic));
         Self {
             topic: topic.to_owned(),
             key,
