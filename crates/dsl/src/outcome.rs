@@ -18,6 +18,12 @@ pub struct Fallible<M = Plain>(M);
 pub struct Lazy(());
 
 /// `T`, or a `Result` of `T`. An error goes to the processing exception handler, with the node's name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of this closure",
+    label = "the closure returns `{Self}`",
+    note = "it returns `{T}`, or a `Result` of it",
+    note = "types that go into streams and tables are `Data`: `impl Data for YourType {{}}`"
+)]
 pub trait Outcome<T, M> {
     /// The value, or the user's error.
     fn outcome(self) -> Result<T, BoxError>;
@@ -36,6 +42,12 @@ impl<T, E: Into<BoxError>> Outcome<T, Fallible> for Result<T, E> {
 }
 
 /// A key and a value, or a `Result` of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of this closure",
+    label = "the closure returns `{Self}`",
+    note = "it returns a key and a value, `({K}, {V})`, or a `Result` of them",
+    note = "types that go into streams and tables are `Data`: `impl Data for YourType {{}}`"
+)]
 pub trait PairOutcome<K, V, M> {
     /// The pair, or the user's error.
     fn outcome(self) -> Result<(K, V), BoxError>;
@@ -54,6 +66,11 @@ impl<K, V, E: Into<BoxError>> PairOutcome<K, V, Fallible> for Result<(K, V), E> 
 }
 
 /// The key of a row that a closure chooses: the key, an `Option` of it, or a `Result` of one of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of this closure",
+    label = "the closure returns `{Self}`",
+    note = "it returns a key `{K}`, an `Option` of one, or a `Result` of these"
+)]
 pub trait Chosen<K, M> {
     /// The key, if there is one, or the user's error.
     fn chosen(self) -> Result<Option<K>, BoxError>;
@@ -74,6 +91,11 @@ impl<K, M, C: Chosen<K, M>, E: Into<BoxError>> Chosen<K, Fallible<M>> for Result
 /// Any number of items: a collection, an option, a lazy iterator, or a `Result` of one of these.
 ///
 /// `IntoIterator` alone will not do, because a `Result` is an iterator too: an error would pass for an empty list.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of this closure",
+    label = "the closure returns `{Self}`",
+    note = "it returns any number of items: a `Vec`, an array, an `Option`, an iterator, or a `Result` of one of these"
+)]
 pub trait Items<T, M> {
     /// The items.
     type Iter: Iterator<Item = T>;

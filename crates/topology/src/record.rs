@@ -35,6 +35,12 @@ use crate::serde::{DefaultSerde, ListSerde, Serde};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key or a value",
+    label = "is not `Data`",
+    note = "a type of yours becomes one by `impl Data for {Self} {{}}`; where it is read or written it needs a serde, too",
+    note = "`Json<T>` is one for every type that the crate `serde` knows; an `Option<T>` within an `Option` is none"
+)]
 pub trait Data: Clone + Send + 'static {
     /// The serde that values of this type take where no other is given. Types that never leave the process need none.
     fn serde() -> Option<Arc<dyn Serde<Self>>> {
@@ -43,6 +49,11 @@ pub trait Data: Clone + Send + 'static {
 }
 
 /// A key or value type of a stream: `T`, or `Option<T>` where nulls may come.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key or value type of a stream",
+    label = "is neither `Data` nor an `Option` of it",
+    note = "a type of yours becomes `Data` by `impl Data for {Self} {{}}`"
+)]
 pub trait Nullable: Clone + Send + 'static {
     /// The type without the `Option`.
     type Inner: Data;

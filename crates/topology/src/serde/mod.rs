@@ -21,6 +21,7 @@ pub use uuid::{Uuid, UuidSerde};
 pub use windowed::{SessionWindowedSerde, TimeWindowedSerde};
 
 /// Turns values of `T` into bytes and back. Null never reaches a serde: absent in, absent out.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no serde of `{T}`", label = "cannot write and read `{T}`")]
 pub trait Serde<T>: Send + Sync + 'static {
     /// Appends the value's bytes to `out`. `topic` is the topic that the bytes are for.
     fn serialize(&self, topic: &str, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError>;
@@ -83,6 +84,11 @@ impl<T: 'static, S: Serde<T> + ?Sized> Serde<T> for Arc<S> {
 }
 
 /// A type with a serde that needs no saying.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no serde of its own",
+    label = "needs a serde",
+    note = "give one to the method whose name ends in `_with`, or use `Json<{Self}>`"
+)]
 pub trait DefaultSerde: Sized {
     /// That serde.
     type Serde: Serde<Self> + Default;
