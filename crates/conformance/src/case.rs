@@ -139,9 +139,6 @@ impl Node {
             return Ok(None);
         }
         match StoreOptions::deserialize(&self.store) {
-            Ok(options) if options.kind.as_deref() == Some("versioned") => {
-                Err(CaseError::Unsupported("versioned store".to_owned()))
-            }
             Ok(options) => Ok(Some(options)),
             Err(error) => malformed(format!("store of node {}: {error}", self.id)),
         }

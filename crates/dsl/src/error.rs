@@ -39,6 +39,18 @@ pub enum Error {
         /// The node.
         node: String,
     },
+    /// The store of a versioned table has no name.
+    #[error("the versioned store of {node} needs a name: `Materialized::named(..).versioned(..)`")]
+    UnnamedVersionedStore {
+        /// The node, or the operator where it has no name yet.
+        node: String,
+    },
+    /// A global table was to be versioned.
+    #[error("global table {node} cannot be versioned")]
+    VersionedGlobalTable {
+        /// The node.
+        node: String,
+    },
     /// Streams or tables of two builders met in one operator.
     #[error("{node} mixes streams or tables of two builders")]
     OtherBuilder {

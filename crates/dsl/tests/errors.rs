@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{Consumed, Error, JoinWindows, StreamsBuilder};
+use kstreams_dsl::{Consumed, Error, JoinWindows, Materialized, StreamsBuilder};
 use kstreams_test_driver::TopologyTestDriver;
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::{Data, Topology};
@@ -78,6 +78,19 @@ fn sources_of_the_same_topics_have_to_agree() {
 fn a_table_has_one_topic() {
     check("table users is read from several topics", |b| {
         b.table::<String, String>(["a", "b"]).named("users");
+    });
+}
+
+#[test]
+fn versioned_tables_have_a_named_store_and_are_not_global() {
+    let history = Duration::from_secs(1);
+    check("the versioned store of KTABLE-FILTER- needs a name", |b| {
+        let table = b.table::<String, String>("in").filter(|_, _| true);
+        table.materialized(Materialized::new().versioned(history));
+    });
+    check("global table g cannot be versioned", |b| {
+        let table = b.global_table::<String, String>("in").named("g");
+        table.materialized(Materialized::named("st").versioned(history));
     });
 }
 

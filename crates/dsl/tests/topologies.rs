@@ -323,6 +323,14 @@ fn tables_grouped_by_other_keys() {
 }
 
 #[test]
+fn versioned_tables() {
+    check("versioned_table", |b| {
+        let options = Materialized::named("vt").versioned(Duration::from_secs(300));
+        table(b).materialized(options);
+    });
+}
+
+#[test]
 fn table_joins() {
     let sides = |b: &Builder| (b.table::<String, String>("t1"), b.table::<String, String>("t2"));
     check("table_table_join", |b| {

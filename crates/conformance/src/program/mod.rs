@@ -247,6 +247,14 @@ fn materialized<K: CaseKey>(node: &Node, key: KeyType, value: ValueType) -> Resu
         None => materialized,
         Some("persistent") => materialized.persistent(),
         Some("in_memory") => materialized.in_memory(),
+        Some("versioned") => {
+            let history = options.history_ms.unwrap_or_default();
+            let versioned = materialized.versioned(Duration::from_millis(history));
+            match options.segment_ms {
+                Some(segment) => versioned.segment(Duration::from_millis(segment)),
+                None => versioned,
+            }
+        }
         Some(other) => return malformed(format!("no store kind {other}")),
     };
     materialized = match options.caching {

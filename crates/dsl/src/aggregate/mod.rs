@@ -75,7 +75,7 @@ impl Naming {
         draft: &mut Draft,
         table: &TableNode<K, A>,
     ) -> Result<(Materialized<K, A>, String)> {
-        let given = table.materialized.take(self.prefix)?;
+        let given = table.given(self.prefix)?;
         if self.burns && given.as_ref().is_some_and(|materialized| materialized.name.is_none()) {
             draft.names.draw(self.prefix);
         }
@@ -110,6 +110,7 @@ fn plan<K: Data, V: Nullable, A: Data>(
         value: (operation.value_serde)(&grouped.serdes.borrow()),
     };
     let materialized = table.settle(given, &above);
+    let versioned = materialized.is_versioned();
     let parent = grouped.aggregation_parent(draft, &store_name)?;
     let send_old = Rc::new(Cell::new(false));
     let rows = StoredRows::new();
@@ -127,7 +128,7 @@ fn plan<K: Data, V: Nullable, A: Data>(
         name,
         old_values: Rc::new(Stored(send_old)),
         rows,
-        versioned: false,
+        versioned,
     })
 }
 
@@ -178,21 +179,19 @@ impl<K: Data, V: Nullable, T: 'static, A: Data, G: Aggregator<K, T, A>> Node for
             cx.drop_record();
             return Ok(());
         };
-        let mut view = self.store.view(cx);
-        let stored = view.get(&key)?;
+        let stored = self.store.get(cx, &key)?;
         let (before, timestamp) = match stored {
             Some(stored) => (Some(stored.value), stored.timestamp.max(record.timestamp)),
             None => (None, record.timestamp),
         };
         let old = Old::wanted_if(self.store.sends_old());
         let applied = self.aggregator.apply(&key, value, before, old).map_err(Error::User)?;
-        view.set(&key, applied.new.as_ref(), timestamp)?;
         let value = Change {
             new: applied.new,
             old: applied.old,
             is_latest: true,
         };
-        self.store.forward(
+        self.store.put(
             cx,
             Record {
                 key,

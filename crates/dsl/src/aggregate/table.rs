@@ -164,7 +164,7 @@ fn plan<K: Data, V: Data, A: Data>(
     (grouped, prefix): (&GroupedTableNode<K, V>, &'static str),
     update: Arc<Update<K, V, A>>,
 ) -> Result<TablePlan<K, A>> {
-    let given = table.materialized.take(prefix)?.unwrap_or_default();
+    let given = table.given(prefix)?.unwrap_or_default();
     let store_name = draft.names.store(given.name.clone(), "KTABLE-AGGREGATE-")?;
     let named = table.name.take(prefix)?;
     let suffixed = |suffix: &str| named.as_ref().map(|name| format!("{name}-{suffix}"));
@@ -176,6 +176,7 @@ fn plan<K: Data, V: Data, A: Data>(
         value: None,
     };
     let options = table.settle(given, &above);
+    let versioned = options.is_versioned();
     let parent = grouped.aggregation_parent(draft, Around { sink, source }, &store_name)?;
     let send_old = Rc::new(Cell::new(false));
     let rows = StoredRows::new();
@@ -197,7 +198,7 @@ fn plan<K: Data, V: Data, A: Data>(
         name,
         old_values: Rc::new(Stored(send_old)),
         rows,
-        versioned: false,
+        versioned,
     })
 }
 
@@ -220,7 +221,7 @@ impl<K: Data, V: Data, A: Data> Node for TableAggregateNode<K, V, A> {
             timestamp,
             headers,
         } = input.take::<K, Change<V>>();
-        let (before, timestamp) = match self.store.view(cx).get(&key)? {
+        let (before, timestamp) = match self.store.get(cx, &key)? {
             Some(stored) => (Some(stored.value), stored.timestamp.max(timestamp)),
             None => (None, timestamp),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kstreams_store::{EngineKind, Kind, Logging, StoreSpec};
+use kstreams_store::{EngineKind, Kind, Logging, StoreSpec, VersionedLayout};
 use kstreams_topology::{Data, Serde};
 
 use super::SharedSerde;
@@ -16,6 +16,8 @@ pub struct Materialized<K: Data, V: Data> {
     pub(crate) key: Option<SharedSerde<K>>,
     pub(crate) value: Option<SharedSerde<V>>,
     engine: Option<EngineKind>,
+    history: Option<Duration>,
+    segment: Option<Duration>,
     caching: Option<bool>,
     logging: Logging,
     pub(crate) retention_ms: Option<i64>,
@@ -29,6 +31,8 @@ impl<K: Data, V: Data> Materialized<K, V> {
             key: None,
             value: None,
             engine: None,
+            history: None,
+            segment: None,
             caching: None,
             logging: Logging::enabled(),
             retention_ms: None,
@@ -98,6 +102,46 @@ impl<K: Data, V: Data> Materialized<K, V> {
         self
     }
 
+    /// Keeps the versions of each row's value in time, as far back as `history` (KIP-889): joins of streams with the table
+    /// see the row as it was at the record's time, and late changes go to their place in history. A versioned store needs a
+    /// name, and is never cached.
+    ///
+    /// ```
+    /// # use kstreams_dsl::{Materialized, StreamsBuilder};
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// use std::time::Duration;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let prices = builder.table::<String, i64>("prices");
+    /// let prices = prices.materialized(Materialized::named("prices").versioned(Duration::from_secs(3600)));
+    /// let orders = builder.stream::<String, i64>("orders");
+    /// orders.join_table(&prices, |_, pieces: i64, price| pieces * price).to("sums");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let prices = driver.input::<String, i64>("prices");
+    /// let orders = driver.input::<String, i64>("orders");
+    /// let sums = driver.output::<String, i64>("sums");
+    /// driver.pipe(&prices, record("pen", 2).at(1_000))?;
+    /// driver.pipe(&prices, record("pen", 3).at(2_000))?;
+    /// driver.pipe(&orders, record("pen", 10).at(1_500))?;
+    /// assert_eq!(driver.read_key_values(&sums)?, [("pen".into(), 20)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn versioned(mut self, history: Duration) -> Self {
+        self.history = Some(history);
+        self
+    }
+
+    /// How much of a versioned table's history is forgotten at once. By default a part of it.
+    pub fn segment(mut self, segment: Duration) -> Self {
+        self.segment = Some(segment);
+        self
+    }
+
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.history.is_some()
+    }
+
     /// The same options with these serdes.
     pub(crate) fn with_serdes(self, key: Option<SharedSerde<K>>, value: Option<SharedSerde<V>>) -> Self {
         Self { key, value, ..self }
@@ -105,11 +149,18 @@ impl<K: Data, V: Data> Materialized<K, V> {
 
     /// The store of this name that these options describe.
     pub(crate) fn spec(&self, name: String, default_engine: EngineKind) -> StoreSpec {
+        let versions = self.history.map(|history| {
+            let layout = VersionedLayout::new(millis(history));
+            VersionedLayout {
+                segment_ms: self.segment.map_or(layout.segment_ms, millis),
+                ..layout
+            }
+        });
         StoreSpec {
             name,
-            kind: Kind::TimestampedKeyValue,
+            kind: versions.map_or(Kind::TimestampedKeyValue, Kind::Versioned),
             engine: self.engine.unwrap_or(default_engine),
-            caching: self.caching.unwrap_or(true),
+            caching: versions.is_none() && self.caching.unwrap_or(true),
             logging: self.logging.clone(),
         }
     }

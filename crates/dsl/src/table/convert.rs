@@ -100,7 +100,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
         KTable::record(&self.plan, move |draft, table| {
             let above = parent.planned.get(PREFIX)?.clone();
             let name = draft.names.or_draw(table.name.take(PREFIX)?, PREFIX)?;
-            let given = table.materialized.take(&name)?.unwrap_or_default();
+            let given = table.given(&name)?.unwrap_or_default();
             let source = SourceTable::new(given.name.is_some());
             let store_name = draft.names.store(given.name.clone(), PREFIX)?;
             let serdes = parent.serdes.borrow();
@@ -111,6 +111,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
                     value: serdes.value.clone(),
                 },
             );
+            let versioned = options.is_versioned();
             let mut under = above.node;
             if above.key_changed {
                 let (key, value) = table.serdes.borrow().resolve(&name)?;
@@ -134,7 +135,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
                 name,
                 old_values: source.clone(),
                 rows: source,
-                versioned: false,
+                versioned,
             })
         })
     }

@@ -113,7 +113,7 @@ fn global_source<K: Data, V: Data>(
     lookup: Lookup<K, V>,
 ) -> Result<TablePlan<K, V>> {
     const PREFIX: &str = "KTABLE-SOURCE-";
-    let given = table.materialized.take(PREFIX)?;
+    let given = table.given(PREFIX)?;
     let is_unnamed = given.as_ref().is_some_and(|options| options.name.is_none());
     let given = given.unwrap_or_default();
     let topic = match &consumed.topics {
@@ -128,14 +128,19 @@ fn global_source<K: Data, V: Data>(
     if is_unnamed {
         return Err(Error::UnnamedGlobalStore { node: name });
     }
+    if given.is_versioned() {
+        return Err(Error::VersionedGlobalTable { node: name });
+    }
     let options = table.settle(given, &Serdes::default()).uncached().unlogged();
     let serdes = table.serdes.borrow().resolve(&name)?;
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         lowering.source::<Option<K>, Option<V>>(&source_name, consumed, serdes)?;
         let site = Site::below(&site.name, &source_name);
         let store = TableStore::lower(lowering, &site, &options, store_name.clone(), false)?;
-        // The node is written once, so that the cell is empty.
-        let _ = lookup.0.set(store.handle());
+        if let Some(handle) = store.plain() {
+            // The node is written once, so that the cell is empty.
+            let _ = lookup.0.set(handle);
+        }
         let take: TakeRow<K, V> = |input| input.take();
         lowering.processor(&site, stored_source(take, store), std::slice::from_ref(&store_name))?;
         lowering.make_global(&store_name)

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::option::{Serdes, SharedSerde};
 use crate::outcome::PairOutcome;
 use crate::plan::{Draft, Effect, Kind, Late, NodeId, Plan, Planned, valid};
-use crate::step::{Factory, step};
+use crate::step::step;
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// Groups the rows by other keys, with other values. Rows for which the closure gives no key or no value are left out.
@@ -49,7 +49,6 @@ impl<K: Data, V: Data> KTable<K, V> {
             let (key, value) = select(key, value).outcome()?;
             Ok(key.into_option().zip(value.into_option()))
         };
-        let factory = step(move |cx, record: Record<K, Change<V>>| regroup(cx, record, &select));
         let grouped = KGroupedTable {
             plan: self.plan.clone(),
             node: Rc::new(GroupedTableNode {
@@ -61,7 +60,7 @@ impl<K: Data, V: Data> KTable<K, V> {
         };
         let (parent, node) = (self.node.clone(), grouped.node.clone());
         self.plan.record(move |draft| {
-            let planned = plan(draft, &parent, &node.name, factory)?;
+            let planned = plan(draft, &parent, &node.name, select)?;
             node.planned.set(planned);
             Ok(())
         });
@@ -69,16 +68,30 @@ impl<K: Data, V: Data> KTable<K, V> {
     }
 }
 
-fn plan<K: Data, V: Data>(
+fn plan<K, V, K2, V2>(
     draft: &mut Draft,
     parent: &TableNode<K, V>,
     given: &Late<String>,
-    factory: Factory,
-) -> Result<GroupedTablePlan> {
+    select: impl Fn(&K, V) -> std::result::Result<Option<(K2, V2)>, BoxError> + Send + Sync + 'static,
+) -> Result<GroupedTablePlan>
+where
+    K: Data,
+    V: Data,
+    K2: Data + PartialEq,
+    V2: Data,
+{
     const PREFIX: &str = "KTABLE-SELECT-";
     let above = parent.planned.get(PREFIX)?;
     let given = given.take(PREFIX)?.map(valid).transpose()?;
     let name = draft.names.or_draw(given.clone(), PREFIX)?;
+    let versioned = above.versioned;
+    let factory = step(move |cx, record: Record<K, Change<V>>| {
+        // A late change of a versioned table is no news to the aggregate: it has later values (KIP-914).
+        if versioned && !record.value.is_latest {
+            return Ok(());
+        }
+        regroup(cx, record, &select)
+    });
     let node = draft.processor(&name, Effect::None, factory);
     draft.attach(above.node, node);
     above.old_values.enable(Demand::Always);

@@ -48,7 +48,7 @@ fn plan<K: Data, V: Data, V2: Data>(
     operator: Operator<K, V, V2>,
 ) -> Result<TablePlan<K, V2>> {
     let above = parent.planned.get(operator.prefix)?.clone();
-    let given = table.materialized.take(operator.prefix)?;
+    let given = table.given(operator.prefix)?;
     if given.as_ref().is_some_and(|options| options.name.is_none()) {
         draft.names.store(None, operator.prefix)?;
     }
@@ -57,6 +57,10 @@ fn plan<K: Data, V: Data, V2: Data>(
         .and_then(|options| options.name.clone())
         .map(crate::plan::valid)
         .transpose()?;
+    let versioned = match &given {
+        Some(options) if store_name.is_some() => options.is_versioned(),
+        _ => above.versioned,
+    };
     let options = table.settle(given.unwrap_or_default(), &(operator.inherit)(&parent.serdes.borrow()));
     let name = draft
         .names
@@ -70,6 +74,8 @@ fn plan<K: Data, V: Data, V2: Data>(
         mapped.sends_old.set(above.old_values.enable(Demand::IfStored));
     }
     let (flags, Operator { compute, absence, .. }) = (mapped.clone(), operator);
+    // Of versioned tables, all changes are told: a deletion that changes nothing now may be news in history.
+    let absence = if above.versioned { Absence::Forwarded } else { absence };
     let stored = StoredRows::new();
     let rows: Rc<dyn RowsPlan<K, V2>> = match store_name {
         Some(_) => stored.clone(),
@@ -103,7 +109,7 @@ fn plan<K: Data, V: Data, V2: Data>(
         name,
         old_values: mapped,
         rows,
-        versioned: above.versioned,
+        versioned,
     })
 }
 
@@ -196,7 +202,7 @@ impl<K: Data, V: Data, V2: Data> MappedNode<K, V, V2> {
     fn old(&self, cx: &mut NodeContext<'_>, key: &K, above: Option<V>) -> Result<Option<V2>, Error> {
         match &self.store {
             _ if !self.sends_old => Ok(None),
-            Some(store) => Ok(store.view(cx).get(key)?.map(|stored| stored.value)),
+            Some(store) => Ok(store.get(cx, key)?.map(|stored| stored.value)),
             None => self.compute(key, above),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kstreams_topology::{Data, Serde};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::option::{Materialized, Serdes};
 use crate::plan::{Draft, Late, NodeId, Plan, Planned};
 
@@ -148,6 +148,17 @@ impl<K: Data, V: Data> KTable<K, V> {
 }
 
 impl<K: Data, V: Data> TableNode<K, V> {
+    /// The options that were given for this table's store.
+    pub(crate) fn given(&self, operator: &str) -> Result<Option<Materialized<K, V>>> {
+        let given = self.materialized.take(operator)?;
+        match &given {
+            Some(options) if options.is_versioned() && options.name.is_none() => Err(Error::UnnamedVersionedStore {
+                node: operator.to_owned(),
+            }),
+            _ => Ok(given),
+        }
+    }
+
     /// The options for this table's store, with the serdes that were given elsewhere: on the handle, or by the operator
     /// above. What operators below inherit is settled, too.
     pub(crate) fn settle(&self, given: Materialized<K, V>, above: &Serdes<K, V>) -> Materialized<K, V> {

@@ -69,7 +69,7 @@ pub(crate) fn table_source<K: Data, V: Data>(
     consumed: Consumed<Option<K>, Option<V>>,
 ) -> BuildResult<TablePlan<K, V>> {
     const PREFIX: &str = "KTABLE-SOURCE-";
-    let given = table.materialized.take(PREFIX)?.unwrap_or_default();
+    let given = table.given(PREFIX)?.unwrap_or_default();
     let rows = SourceTable::new(given.name.is_some());
     let topic = match &consumed.topics {
         Topics::Names(names) if names.len() == 1 => names.concat(),
@@ -86,6 +86,7 @@ pub(crate) fn table_source<K: Data, V: Data>(
     let name = draft.names.or_draw(named, PREFIX)?;
     let options = table.settle(given, &Serdes::default());
     let serdes = table.serdes.borrow().resolve(&name)?;
+    let versioned = options.is_versioned();
     let reuse_topic = Rc::new(Cell::new(false));
     let kind = Kind::Table(TableSource {
         reuse_topic: reuse_topic.clone(),
@@ -109,7 +110,7 @@ pub(crate) fn table_source<K: Data, V: Data>(
         name,
         old_values: rows.clone(),
         rows,
-        versioned: false,
+        versioned,
     })
 }
 
@@ -171,7 +172,7 @@ impl<K: Data, V: Data> Node for SourceNode<K, V> {
                 headers: record.headers,
             });
         };
-        if let Some(before) = store.view(cx).get(&key)? {
+        if let Some(before) = store.get(cx, &key)? {
             if record.timestamp < before.timestamp {
                 tracing::warn!(
                     node = cx.node_name(),

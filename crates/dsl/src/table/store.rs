@@ -1,9 +1,10 @@
 //! A table's store, and what a change to it means for the nodes below.
 
-use kstreams_store::Forward;
+use kstreams_store::{Forward, PutOutcome};
 use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{
-    KeyValueFront, StoreBuilder, StoreHandle, TimestampedKeyValueStore, TimestampedKeyValueView, ValueAndTimestamp,
+    KeyValueFront, StoreBuilder, StoreHandle, StoreKind, TimestampedKeyValueStore, ValueAndTimestamp,
+    VersionedKeyValueStore, VersionedRecord,
 };
 use kstreams_topology::{Change, Data, Error, Record};
 
@@ -13,13 +14,20 @@ use crate::error::Result;
 use crate::option::{Materialized, resolve};
 use crate::plan::{Lowering, Site};
 
-/// The store of a table, as its node uses it. A change is forwarded at once or, if the store is cached, when it leaves
-/// the cache.
-pub(crate) struct TableStore<K, V>(Forwarder<TimestampedKeyValueStore<K, V>>);
+/// The store of a table, as its node uses it.
+pub(crate) enum TableStore<K, V> {
+    /// It keeps the latest rows. A change is forwarded at once or, if the store is cached, when it leaves the cache.
+    Plain(Forwarder<TimestampedKeyValueStore<K, V>>),
+    /// It keeps all versions of a while, and is never cached.
+    Versioned(StoreHandle<VersionedKeyValueStore<K, V>>, Forward),
+}
 
 impl<K, V> Clone for TableStore<K, V> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        match self {
+            Self::Plain(store) => Self::Plain(store.clone()),
+            Self::Versioned(handle, sends) => Self::Versioned(*handle, *sends),
+        }
     }
 }
 
@@ -35,56 +43,104 @@ impl<K: Data, V: Data> TableStore<K, V> {
         let key = resolve(options.key.clone(), &site.name, "key")?;
         let value = resolve(options.value.clone(), &site.name, "value")?;
         let spec = options.spec(name, lowering.default_engine());
-        let builder = StoreBuilder::<TimestampedKeyValueStore<K, V>>::new(spec, move |topic| {
-            KeyValueFront::new(topic, key.clone(), value.clone())
-        });
-        let handle = builder.handle();
-        lowering.store(builder.into_definition())?;
+        let front = move |topic: &str| KeyValueFront::new(topic, key.clone(), value.clone());
         let sends = if sends_old { Forward::NewAndOld } else { Forward::New };
-        Ok(Self(Forwarder::new(handle, sends)))
+        if options.is_versioned() {
+            return Ok(Self::Versioned(add(lowering, StoreBuilder::new(spec, front))?, sends));
+        }
+        let handle = add(lowering, StoreBuilder::new(spec, front))?;
+        Ok(Self::Plain(Forwarder::new(handle, sends)))
     }
 
     /// Tells the store what will be asked of it.
     pub(crate) fn init(&mut self, cx: &mut NodeContext<'_>) {
-        self.0.init(cx);
+        if let Self::Plain(store) = self {
+            store.init(cx);
+        }
     }
 
-    pub(crate) fn handle(&self) -> StoreHandle<TimestampedKeyValueStore<K, V>> {
-        self.0.handle()
+    /// The store that keeps the latest rows only; `None` for a versioned one.
+    pub(crate) fn plain(&self) -> Option<StoreHandle<TimestampedKeyValueStore<K, V>>> {
+        match self {
+            Self::Plain(store) => Some(store.handle()),
+            Self::Versioned(..) => None,
+        }
     }
 
     pub(crate) fn sends_old(&self) -> bool {
-        self.0.sends_old()
+        match self {
+            Self::Plain(store) => store.sends_old(),
+            Self::Versioned(_, sends) => *sends == Forward::NewAndOld,
+        }
     }
 
-    pub(crate) fn view<'a>(&self, cx: &'a mut NodeContext<'_>) -> TimestampedKeyValueView<'a, K, V> {
-        self.0.view(cx)
+    /// The row as it is.
+    pub(crate) fn get(&self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<ValueAndTimestamp<V>>, Error> {
+        match self {
+            Self::Plain(store) => store.view(cx).get(key),
+            Self::Versioned(handle, _) => Ok(cx.store(*handle).get(key)?.map(row)),
+        }
     }
 
-    /// Stores a change and forwards it as [`forward`](Self::forward) does.
-    pub(crate) fn put(&self, cx: &mut NodeContext<'_>, record: Record<K, Change<V>>) -> Result<(), Error> {
-        self.view(cx)
-            .set(&record.key, record.value.new.as_ref(), record.timestamp)?;
-        self.forward(cx, record)
-    }
-
-    /// Forwards a change that was stored just now, unless it waits in the cache: then what it pushed out of there.
-    pub(crate) fn forward(&self, cx: &mut NodeContext<'_>, record: Record<K, Change<V>>) -> Result<(), Error> {
-        self.0.forward(cx, || record)
+    /// Stores a change and forwards it, unless it waits in the cache: then what it pushed out of there.
+    pub(crate) fn put(&self, cx: &mut NodeContext<'_>, mut record: Record<K, Change<V>>) -> Result<(), Error> {
+        let Record {
+            key,
+            value: change,
+            timestamp,
+            ..
+        } = &mut record;
+        match self {
+            Self::Plain(store) => {
+                store.view(cx).set(key, change.new.as_ref(), *timestamp)?;
+                change.is_latest = true;
+                store.forward(cx, || record)
+            }
+            Self::Versioned(handle, _) => {
+                let outcome = cx.store(*handle).put(key, change.new.as_ref(), *timestamp)?;
+                change.is_latest = outcome == PutOutcome::Latest;
+                match outcome {
+                    // It is not in the store, so that nobody is to know of it.
+                    PutOutcome::TooOld => Ok(()),
+                    PutOutcome::Latest | PutOutcome::ValidTo(_) => cx.forward(record),
+                }
+            }
+        }
     }
 
     /// Empties the cache for a commit.
     pub(crate) fn flush(&self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.0.flush(cx)
+        match self {
+            Self::Plain(store) => store.flush(cx),
+            Self::Versioned(..) => Ok(()),
+        }
     }
+}
+
+fn add<S: StoreKind>(lowering: &mut Lowering, store: StoreBuilder<S>) -> Result<StoreHandle<S>> {
+    let handle = store.handle();
+    lowering.store(store.into_definition())?;
+    Ok(handle)
+}
+
+fn row<V>(version: VersionedRecord<V>) -> ValueAndTimestamp<V> {
+    ValueAndTimestamp::new(version.value, version.timestamp)
 }
 
 impl<K: Data, V: Data> GetRow<K, V> for TableStore<K, V> {
     fn get(&mut self, cx: &mut NodeContext<'_>, key: &K) -> Result<Option<ValueAndTimestamp<V>>, Error> {
-        self.view(cx).get(key)
+        Self::get(self, cx, key)
     }
 
-    fn get_as_of(&mut self, cx: &mut NodeContext<'_>, key: &K, _: i64) -> Result<Option<ValueAndTimestamp<V>>, Error> {
-        self.view(cx).get(key)
+    fn get_as_of(
+        &mut self,
+        cx: &mut NodeContext<'_>,
+        key: &K,
+        timestamp: i64,
+    ) -> Result<Option<ValueAndTimestamp<V>>, Error> {
+        match self {
+            Self::Plain(store) => store.view(cx).get(key),
+            Self::Versioned(handle, _) => Ok(cx.store(*handle).get_as_of(key, timestamp)?.map(row)),
+        }
     }
 }

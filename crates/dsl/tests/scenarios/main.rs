@@ -10,3 +10,4 @@ mod process;
 mod stateless;
 mod table;
 mod table_join;
+mod versioned;

@@ -34,6 +34,8 @@ pub(super) struct Below {
     offset: Option<i64>,
     /// Of window and session stores: the times seen.
     seen: Option<Seen>,
+    /// Of versioned stores: how many versions came too late.
+    pub(super) too_old: u64,
     /// The changelog key of the row being logged.
     logged: Vec<u8>,
     /// The value before the change being flushed.
@@ -60,6 +62,7 @@ impl Below {
         let seen = seen.map_err(|cause| identity.failed_to("read", cause))?;
         Ok(Self {
             seen,
+            too_old: 0,
             logged: Vec::new(),
             identity,
             changelog,

@@ -99,7 +99,7 @@ impl State {
 
     /// How many puts came too late so far.
     pub fn dropped(&self) -> u64 {
-        self.below.seen().map_or(0, |seen| seen.dropped)
+        self.below.seen().map_or(self.below.too_old, |seen| seen.dropped)
     }
 
     /// The largest time of a row ever put, not counting what is only in the cache.

@@ -33,7 +33,7 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
     let this = join.this.planned.get(PREFIX)?.clone();
     let other = join.other.planned.get(PREFIX)?.clone();
     // Unlike filter and map_values, a join with options for its store has one, named or not.
-    let store = match table.materialized.take(PREFIX)? {
+    let store = match table.given(PREFIX)? {
         Some(options) => {
             let name = draft.names.store(options.name.clone(), PREFIX)?;
             let above = Serdes::with_keys_of(&join.this.serdes.borrow());
@@ -44,6 +44,7 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
             None
         }
     };
+    let versioned = store.as_ref().is_some_and(|(_, options)| options.is_versioned());
     let named = table.name.take(PREFIX)?;
     let suffixed = |suffix: &str| named.as_ref().map(|name| format!("{name}-{suffix}"));
     let (this_name, other_name) = (suffixed("join-this"), suffixed("join-other"));
@@ -102,7 +103,7 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
         name,
         old_values,
         rows,
-        versioned: false,
+        versioned,
     })
 }
 

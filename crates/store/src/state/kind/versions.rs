@@ -80,7 +80,9 @@ impl<'a> Versions<'a> {
                 headers: &NO_HEADERS,
             },
         )?;
-        self.apply(key, value, timestamp)
+        let outcome = self.apply(key, value, timestamp)?;
+        self.below.too_old += u64::from(outcome == PutOutcome::TooOld);
+        Ok(outcome)
     }
 
     /// The latest version.
