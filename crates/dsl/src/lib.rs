@@ -44,7 +44,10 @@ mod aggregate;
 mod plan;
 mod step;
 
-pub use aggregate::{SessionWindowedKStream, SlidingWindowedKStream, TimeWindowedKStream, Windows};
+pub use aggregate::{
+    CogroupedKStream, SessionWindowedCogroupedKStream, SessionWindowedKStream, SlidingWindowedCogroupedKStream,
+    SlidingWindowedKStream, TimeWindowedCogroupedKStream, TimeWindowedKStream, Windows,
+};
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
 pub use option::{Consumed, Materialized, Produced, Repartitioned};

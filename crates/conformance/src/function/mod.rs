@@ -14,7 +14,7 @@ mod predicate;
 mod reducer;
 mod value;
 
-pub(crate) use aggregator::{Aggregator, aggregator};
+pub(crate) use aggregator::{Aggregator, Merge, aggregator};
 pub(crate) use joiner::joiner;
 pub(crate) use key::key;
 pub(crate) use list::list;

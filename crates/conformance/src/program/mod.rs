@@ -20,6 +20,7 @@ mod plain;
 mod source;
 mod stream;
 mod table;
+mod windowed;
 
 /// The types of a topic's records, where the case says them.
 pub(crate) type TopicTypes = BTreeMap<String, (KeyType, ValueType)>;
@@ -57,6 +58,8 @@ enum Handle {
     WindowedTable(Table<Windowed<Key>>),
     Grouped(Grouped<Key>),
     WindowedGrouped(Grouped<Windowed<Key>>),
+    Divided(windowed::Divided),
+    Cogrouped(windowed::Cogrouped),
     GroupedTable(GroupedTable),
     Global(Global),
     Nothing,
@@ -154,7 +157,8 @@ impl Program {
             "stream_stream_join" | "stream_table_join" | "stream_global_join" | "table_table_join" | "fk_join" => {
                 self.join(node)?
             }
-            "cogroup" | "windowed_by" | "suppress" => {
+            "cogroup" => self.cogroup(node)?,
+            "suppress" => {
                 return Err(CaseError::Unsupported(node.op.clone()));
             }
             "merge" => match self.first(node)? {
@@ -179,7 +183,10 @@ impl Program {
             Handle::WindowedStream(stream) => self.on_stream(node, &stream),
             Handle::Table(table) => table.on_table(node),
             Handle::WindowedTable(table) => table.on_table(node),
+            Handle::Grouped(grouped) if node.op == "windowed_by" => grouped.windowed_by(node),
             Handle::Grouped(grouped) => grouped.on_grouped(node),
+            Handle::Divided(divided) => divided.on_divided(node),
+            Handle::Cogrouped(cogrouped) => cogrouped.on_cogrouped(node),
             Handle::WindowedGrouped(grouped) => grouped.on_grouped(node),
             Handle::GroupedTable(grouped) => grouped.on_grouped_table(node),
             Handle::Global(_) | Handle::Nothing => malformed(format!("op {} cannot follow {:?}", node.op, node.from())),

@@ -12,18 +12,24 @@ use crate::option::{Materialized, Serdes, SharedSerde};
 use crate::plan::{Draft, Effect, Kind};
 use crate::step::Factory;
 use crate::stream::{GroupedNode, KGroupedStream, TakeKeyed};
-use crate::table::{Demand, KTable, OldValues, RowSource, StoredRows, TableNode, TablePlan, TableStore};
+use crate::table::{Demand, KTable, OldValues, TableNode, TablePlan, TableStore};
 
+mod cogroup;
 mod count;
 mod fold;
+mod kept;
 mod reduce;
 mod table;
 mod windowed;
 
+pub use cogroup::{
+    CogroupedKStream, SessionWindowedCogroupedKStream, SlidingWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
+};
 pub use windowed::{SessionWindowedKStream, SlidingWindowedKStream, TimeWindowedKStream, Windows};
 
 use count::counting;
 use fold::folding;
+use kept::Kept;
 use reduce::reducing;
 
 /// How an aggregate begins and goes on. `T` is what is aggregated: the values, or values that may be null.
@@ -103,33 +109,21 @@ fn plan<K: Data, V: Nullable, A: Data>(
     operation: Operation<K, V, A, impl Aggregator<K, V::Inner, A>>,
 ) -> Result<TablePlan<K, A>> {
     let Naming { prefix, .. } = operation.naming;
-    let (given, store_name) = operation.naming.store(draft, table)?;
-    let name = draft.names.or_draw(table.name.take(prefix)?, prefix)?;
     let above = Serdes {
         key: grouped.serdes.borrow().key.clone(),
         value: (operation.value_serde)(&grouped.serdes.borrow()),
     };
-    let materialized = table.settle(given, &above);
-    let versioned = materialized.is_versioned();
-    let parent = grouped.aggregation_parent(draft, &store_name)?;
-    let send_old = Rc::new(Cell::new(false));
-    let rows = StoredRows::new();
-    let (flag, lowered) = (send_old.clone(), rows.clone());
-    let (take, aggregator) = (grouped.take, operation.aggregator);
+    let kept = Rc::new(Kept::draft(draft, table, operation.naming, &above)?);
+    let name = draft.names.or_draw(table.name.take(prefix)?, prefix)?;
+    let parent = grouped.aggregation_parent(draft, &kept.name)?;
+    let (take, aggregator, lowered) = (grouped.take, operation.aggregator, kept.clone());
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
-        let store = TableStore::lower(lowering, site, &materialized, store_name.clone(), flag.get())?;
-        lowered.set(RowSource::store(store_name.clone(), &store));
+        let store = lowered.lower(lowering, site)?;
         let factory = aggregate_node((take, V::into_option), aggregator, store);
-        lowering.processor(site, factory, &[store_name])
+        lowering.processor(site, factory, &[lowered.name.clone()])
     });
     draft.attach(parent, node);
-    Ok(TablePlan {
-        node,
-        name,
-        old_values: Rc::new(Stored(send_old)),
-        rows,
-        versioned,
-    })
+    Ok(kept.planned(node, name))
 }
 
 /// An aggregation always has its old values in its store.

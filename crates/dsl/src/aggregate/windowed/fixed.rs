@@ -11,13 +11,13 @@ use crate::aggregate::Aggregator;
 use crate::window::FixedWindows;
 
 /// Updates each window that contains a record.
-pub(super) struct Fixed<G> {
+pub(in crate::aggregate) struct Fixed<G> {
     windows: FixedWindows,
     aggregator: Arc<G>,
 }
 
 impl<G> Fixed<G> {
-    pub(super) fn new(windows: FixedWindows, aggregator: Arc<G>) -> Self {
+    pub(in crate::aggregate) fn new(windows: FixedWindows, aggregator: Arc<G>) -> Self {
         Self { windows, aggregator }
     }
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use kstreams_topology::{Data, Nullable, Windowed};
 
-use self::node::{Procedure, windowed_node};
-use super::{Aggregator, Operation};
+use self::node::Procedure;
+use super::{Aggregator, CogroupedKStream, Operation};
 use crate::error::Result;
 use crate::option::Serdes;
 use crate::plan::{Draft, Effect, Kind};
@@ -36,15 +36,26 @@ pub use sessions::SessionWindowedKStream;
 pub use slide::SlidingWindowedKStream;
 pub use time::TimeWindowedKStream;
 
-use table::{WindowSpec, WindowTable, Windowing};
+pub(super) use fixed::Fixed;
+pub(super) use node::windowed_node;
+pub(super) use session::{Merge, Session};
+pub(super) use sessions::merging;
+pub(super) use sliding::Sliding;
+pub(super) use table::{WindowSpec, WindowTable, Windowing};
 
 /// Windows that a grouped stream can be divided into.
 pub trait Windows: Copy + 'static {
     /// What a grouped stream becomes.
     type Grouped<K: Data, V: Nullable>;
 
+    /// What several grouped streams become that are aggregated together.
+    type Cogrouped<K: Data, A: Data>;
+
     /// Divides a grouped stream.
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> Self::Grouped<K, V>;
+
+    /// Divides several grouped streams.
+    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> Self::Cogrouped<K, A>;
 }
 
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {

@@ -13,7 +13,7 @@ use crate::step::Factory;
 use crate::table::Forwarder;
 
 /// Finds the windows of a record and updates their aggregates. Each node has its own, with scratch memory in it.
-pub(super) trait Procedure<K, T, S>: Send + 'static {
+pub(in crate::aggregate) trait Procedure<K, T, S>: Send + 'static {
     /// Updates the windows of a record. `stream_time` is the largest timestamp that the node has seen, this record's
     /// included.
     fn update(
@@ -26,7 +26,7 @@ pub(super) trait Procedure<K, T, S>: Send + 'static {
 }
 
 /// Makes the nodes of a windowed aggregation.
-pub(super) fn windowed_node<K, V, T, A, S, P>(
+pub(in crate::aggregate) fn windowed_node<K, V, T, A, S, P>(
     take: Take<K, V, T>,
     procedure: impl Fn() -> P + Send + Sync + 'static,
     (store, closing): (Forwarder<S>, Option<Closing>),
@@ -136,7 +136,7 @@ where
 }
 
 /// Updates the aggregate of one time window: `before` is what it was, or what it starts from.
-pub(super) fn update_window<K: Data, T, A: Data>(
+pub(in crate::aggregate) fn update_window<K: Data, T, A: Data>(
     cx: &mut NodeContext<'_>,
     store: &WindowForwarder<K, A>,
     aggregator: &impl Aggregator<K, T, A>,
@@ -170,4 +170,4 @@ pub(super) fn update_window<K: Data, T, A: Data>(
 }
 
 /// The store of time windows.
-pub(super) type WindowForwarder<K, A> = Forwarder<TimestampedWindowStore<K, A>>;
+pub(in crate::aggregate) type WindowForwarder<K, A> = Forwarder<TimestampedWindowStore<K, A>>;

@@ -13,10 +13,10 @@ use crate::window::SessionWindows;
 use super::node::Procedure;
 
 /// Makes one aggregate of two sessions': of what is merged so far, or nothing yet, and the next one's.
-pub(super) type Merge<K, A> = Arc<dyn Fn(&K, Option<A>, A) -> Result<Option<A>, BoxError> + Send + Sync>;
+pub(in crate::aggregate) type Merge<K, A> = Arc<dyn Fn(&K, Option<A>, A) -> Result<Option<A>, BoxError> + Send + Sync>;
 
 /// Merges the sessions around a record, and adds it to what comes of them.
-pub(super) struct Session<K, A, G> {
+pub(in crate::aggregate) struct Session<K, A, G> {
     windows: SessionWindows,
     aggregator: Arc<G>,
     merge: Merge<K, A>,
@@ -25,7 +25,7 @@ pub(super) struct Session<K, A, G> {
 }
 
 impl<K, A, G> Session<K, A, G> {
-    pub(super) fn new(windows: SessionWindows, aggregator: Arc<G>, merge: Merge<K, A>) -> Self {
+    pub(in crate::aggregate) fn new(windows: SessionWindows, aggregator: Arc<G>, merge: Merge<K, A>) -> Self {
         Self {
             windows,
             aggregator,

@@ -6,7 +6,9 @@ use kstreams_topology::{Data, Nullable, Windowed};
 
 use super::session::{Merge, Session};
 use super::{Divided, Windows};
-use crate::aggregate::{Aggregator, Old, Operation, counting, folding, reducing};
+use crate::aggregate::{
+    Aggregator, CogroupedKStream, Old, Operation, SessionWindowedCogroupedKStream, counting, folding, reducing,
+};
 use crate::outcome::Outcome;
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
@@ -20,9 +22,14 @@ pub struct SessionWindowedKStream<K: Data, V: Nullable>(Divided<K, V, SessionWin
 
 impl Windows for SessionWindows {
     type Grouped<K: Data, V: Nullable> = SessionWindowedKStream<K, V>;
+    type Cogrouped<K: Data, A: Data> = SessionWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> SessionWindowedKStream<K, V> {
         SessionWindowedKStream(Divided::new(grouped, self))
+    }
+
+    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> SessionWindowedCogroupedKStream<K, A> {
+        SessionWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
 
@@ -187,7 +194,7 @@ impl<K: Data, V: Nullable> SessionWindowedKStream<K, V> {
 }
 
 /// The user's merge of sessions, which begins with `init`'s aggregate.
-pub(super) fn merging<K, A, N, R, M>(
+pub(in crate::aggregate) fn merging<K, A, N, R, M>(
     init: Arc<impl Fn() -> A + Send + Sync + ?Sized + 'static>,
     merge: impl Fn(&K, A, A) -> R + Send + Sync + 'static,
 ) -> Merge<K, A>

@@ -4,7 +4,9 @@ use kstreams_topology::{Data, Nullable, Windowed};
 
 use super::sliding::Sliding;
 use super::{Divided, Windows};
-use crate::aggregate::{Aggregator, Naming, Operation, counting, folding, reducing};
+use crate::aggregate::{
+    Aggregator, CogroupedKStream, Naming, Operation, SlidingWindowedCogroupedKStream, counting, folding, reducing,
+};
 use crate::outcome::Outcome;
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
@@ -17,9 +19,14 @@ pub struct SlidingWindowedKStream<K: Data, V: Nullable>(Divided<K, V, SlidingWin
 
 impl Windows for SlidingWindows {
     type Grouped<K: Data, V: Nullable> = SlidingWindowedKStream<K, V>;
+    type Cogrouped<K: Data, A: Data> = SlidingWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> SlidingWindowedKStream<K, V> {
         SlidingWindowedKStream(Divided::new(grouped, self))
+    }
+
+    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> SlidingWindowedCogroupedKStream<K, A> {
+        SlidingWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::aggregate::Aggregator;
 use crate::window::SlidingWindows;
 
 /// Updates the windows that contain a record, and makes those that it begins or ends.
-pub(super) struct Sliding<A, G> {
+pub(in crate::aggregate) struct Sliding<A, G> {
     windows: SlidingWindows,
     aggregator: Arc<G>,
     /// The windows around the record.
@@ -25,7 +25,7 @@ pub(super) struct Sliding<A, G> {
 }
 
 impl<A, G> Sliding<A, G> {
-    pub(super) fn new(windows: SlidingWindows, aggregator: Arc<G>) -> Self {
+    pub(in crate::aggregate) fn new(windows: SlidingWindows, aggregator: Arc<G>) -> Self {
         Self {
             windows,
             aggregator,

@@ -4,7 +4,9 @@ use kstreams_topology::{Data, Nullable, Windowed};
 
 use super::fixed::Fixed;
 use super::{Divided, Windows};
-use crate::aggregate::{Aggregator, Operation, counting, folding, reducing};
+use crate::aggregate::{
+    Aggregator, CogroupedKStream, Operation, TimeWindowedCogroupedKStream, counting, folding, reducing,
+};
 use crate::outcome::Outcome;
 use crate::stream::KGroupedStream;
 use crate::table::KTable;
@@ -17,17 +19,27 @@ pub struct TimeWindowedKStream<K: Data, V: Nullable>(Divided<K, V, FixedWindows>
 
 impl Windows for TimeWindows {
     type Grouped<K: Data, V: Nullable> = TimeWindowedKStream<K, V>;
+    type Cogrouped<K: Data, A: Data> = TimeWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> TimeWindowedKStream<K, V> {
         TimeWindowedKStream(Divided::new(grouped, self))
+    }
+
+    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> TimeWindowedCogroupedKStream<K, A> {
+        TimeWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
 
 impl Windows for UnlimitedWindows {
     type Grouped<K: Data, V: Nullable> = TimeWindowedKStream<K, V>;
+    type Cogrouped<K: Data, A: Data> = TimeWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> TimeWindowedKStream<K, V> {
         TimeWindowedKStream(Divided::new(grouped, self))
+    }
+
+    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> TimeWindowedCogroupedKStream<K, A> {
+        TimeWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
 
