@@ -151,6 +151,32 @@ pub enum Error {
         /// The broker's word.
         code: ErrorCode,
     },
+    /// Another producer writes under the same transactional id, or the coordinator gave the transaction up.
+    #[error("the producer of transactional id {id} was replaced: {code}")]
+    Fenced {
+        /// The transactional id.
+        id: String,
+        /// The broker's word.
+        code: ErrorCode,
+    },
+    /// The transaction did not work out; it can be aborted, and then the producer goes on.
+    #[error("the transaction of {id} must be aborted: {what}: {code}")]
+    Abortable {
+        /// The transactional id.
+        id: String,
+        /// What was asked for.
+        what: String,
+        /// The broker's word.
+        code: ErrorCode,
+    },
+    /// Something is asked of a producer's transaction that does not fit what it did before.
+    #[error("transactional id {id}: {what}")]
+    TransactionState {
+        /// The transactional id.
+        id: String,
+        /// What does not fit.
+        what: &'static str,
+    },
     /// A consumer that did not join a group has no offsets.
     #[error("the consumer did not join a group")]
     NoGroup,
@@ -190,7 +216,9 @@ impl Error {
             Self::Refused { code, .. }
             | Self::Topic { code, .. }
             | Self::Fetch { code, .. }
-            | Self::NotMember { code, .. } => Some(*code),
+            | Self::NotMember { code, .. }
+            | Self::Fenced { code, .. }
+            | Self::Abortable { code, .. } => Some(*code),
             Self::Delivery { source, .. } => source.code(),
             Self::Timeout {
                 source: Some(source), ..

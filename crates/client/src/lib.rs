@@ -36,4 +36,4 @@ pub use consume::{Consumer, ConsumerConfig, ConsumerEvent, Start, Waker};
 pub use error::{Error, Result};
 pub use group::{Committed, GroupConfig, GroupEvent, GroupMember, GroupMetadata, Leave};
 pub use network::Io;
-pub use produce::{Producer, ProducerConfig, ProducerRecord, ProducerTopic};
+pub use produce::{Producer, ProducerConfig, ProducerRecord, ProducerTopic, TransactionalConfig};

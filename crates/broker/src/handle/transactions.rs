@@ -226,6 +226,11 @@ fn may_commit(node: &Rc<Node>, context: &Context, request: &TxnOffsetCommitReque
             .map_err(|error| match error {
                 ResponseError::GroupIdNotFound => ResponseError::IllegalGeneration,
                 other => other,
+            })
+            // A member whose group is just rebalancing still owns what it has read.
+            .or_else(|error| match error {
+                ResponseError::RebalanceInProgress => Ok(()),
+                other => Err(other),
             })?;
     }
     // From version 5 on, committing makes the group part of the transaction.

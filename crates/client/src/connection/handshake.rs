@@ -18,14 +18,23 @@ use crate::config::{Address, ClientConfig};
 use crate::error::{Error, Result};
 use crate::network::{self, Instant, Io, TcpStream, timeout};
 
-/// The versions a broker knows, by API key.
+/// What a broker knows: the versions of requests by API key, and the level of each feature that its cluster has agreed on.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<i16, Versions, FxBuildHasher>);
+pub(super) struct Known {
+    versions: HashMap<i16, Versions, FxBuildHasher>,
+    features: Vec<(String, i16)>,
+}
 
 impl Known {
     /// The highest version that both sides know.
     pub(super) fn of<R: Request>(&self) -> Option<i16> {
-        self.0.get(&R::KEY)?.highest_common(R::VERSIONS)
+        self.versions.get(&R::KEY)?.highest_common(R::VERSIONS)
+    }
+
+    /// The level of a feature; 0 if the cluster does not have it.
+    pub(super) fn feature(&self, name: &str) -> i16 {
+        let known = self.features.iter().find(|(known, _)| known == name);
+        known.map_or(0, |(_, level)| *level)
     }
 }
 
@@ -83,7 +92,13 @@ async fn agree(socket: &mut TcpStream, config: &ClientConfig) -> io::Result<Opti
             min: api.min_version,
             max: api.max_version,
         };
-        Known(answer.api_keys.iter().map(|api| (api.api_key, versions(api))).collect())
+        let features = answer.finalized_features.iter();
+        Known {
+            versions: answer.api_keys.iter().map(|api| (api.api_key, versions(api))).collect(),
+            features: features
+                .map(|feature| (feature.name.to_string(), feature.max_version_level))
+                .collect(),
+        }
     }))
 }
 

@@ -71,6 +71,11 @@ impl Connection {
         })
     }
 
+    /// The level of a feature that the broker's cluster has agreed on; 0 if it does not have it.
+    pub(crate) fn feature(&self, name: &str) -> i16 {
+        self.shared.versions.feature(name)
+    }
+
     /// Sends a request and waits for its answer.
     pub(crate) async fn send<R: Request>(&self, request: &R, version: i16, limit: Duration) -> Result<R::Response> {
         self.ask(request, version)?.wait(limit).await

@@ -95,8 +95,13 @@ impl Partition {
         self.opened = Some(now);
     }
 
+    /// The producer has another identity: sequences begin anew.
+    pub(super) fn begin_sequences(&mut self) {
+        self.next_sequence = 0;
+    }
+
     /// Ends the open batch, if there is one. Its stamp is a guess that the sender corrects if it has to.
-    pub(super) fn seal(&mut self, identity: Option<Identity>) -> Result<Option<Sealed>> {
+    pub(super) fn seal(&mut self, identity: Option<Identity>, transactional: bool) -> Result<Option<Sealed>> {
         let (Some(builder), Some(opened)) = (self.builder.as_mut(), self.opened.take()) else {
             return Ok(None);
         };
@@ -105,7 +110,7 @@ impl Partition {
             producer_id: identity.producer_id,
             epoch: identity.epoch,
             base_sequence: self.next_sequence,
-            transactional: false,
+            transactional,
         });
         self.next_sequence = stamp::next_sequence(self.next_sequence, records);
         self.open_bytes = 0;

@@ -32,6 +32,17 @@ pub struct ProducerConfig {
     pub retries: u32,
     /// `compression.type` with its level.
     pub codec: Codec,
+    /// What makes the producer a transactional one.
+    pub transactional: Option<TransactionalConfig>,
+}
+
+/// How to write in transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionalConfig {
+    /// `transactional.id`: whoever begins to write under it fences who did so before.
+    pub id: String,
+    /// `transaction.timeout.ms`: a transaction that is open for longer is aborted by its coordinator.
+    pub timeout: Duration,
 }
 
 /// Who must have a batch before it counts as written.
@@ -72,6 +83,8 @@ impl ProducerConfig {
         "max.in.flight.requests.per.connection",
         "max.request.size",
         "retries",
+        "transaction.timeout.ms",
+        "transactional.id",
     ];
 
     /// Reads Kafka's keys, with Kafka's defaults. Keys that are not in [`ProducerConfig::KEYS`] are the caller's
@@ -114,8 +127,21 @@ impl ProducerConfig {
             delivery_timeout: p.millis("delivery.timeout.ms", 120_000)?,
             retries: p.number("retries", default.retries, 0..=default.retries)?,
             codec: codec(&p)?,
+            transactional: transactional(&p, idempotent)?,
         })
     }
+}
+
+fn transactional(p: &Properties<'_>, idempotent: bool) -> Result<Option<TransactionalConfig>, ConfigError> {
+    let timeout = p.millis("transaction.timeout.ms", 60_000)?;
+    let id = p.text("transactional.id", "");
+    if id.is_empty() {
+        return Ok(None);
+    }
+    if !idempotent {
+        return Err(p.bad("transactional.id", "needs acks=all and enable.idempotence"));
+    }
+    Ok(Some(TransactionalConfig { id, timeout }))
 }
 
 fn codec(p: &Properties<'_>) -> Result<Codec, ConfigError> {
@@ -148,6 +174,7 @@ impl Default for ProducerConfig {
             delivery_timeout: Duration::from_secs(120),
             retries: i32::MAX as u32,
             codec: Codec::from(Compression::None),
+            transactional: None,
         }
     }
 }

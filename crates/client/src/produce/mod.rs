@@ -10,6 +10,7 @@
 //! | `sender` | the I/O side: requests to brokers |
 //! | `outcome` | what becomes of the answers |
 //! | `request` | Produce and InitProducerId |
+//! | `transaction/` | writing in transactions |
 
 mod accumulator;
 mod batch;
@@ -19,6 +20,7 @@ mod queue;
 mod request;
 mod sender;
 mod settle;
+mod transaction;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ use kstreams_wire::{Headers, TopicName, TopicPartition};
 use rustc_hash::FxBuildHasher;
 use tokio::sync::{mpsc, watch};
 
-pub use config::{Acks, ProducerConfig};
+pub use config::{Acks, ProducerConfig, TransactionalConfig};
 
 use crate::client::Client;
 use crate::cluster::Cluster;
@@ -40,6 +42,7 @@ use accumulator::{Partition, Topic};
 use batch::{Place, Sealed};
 use queue::Identity;
 use sender::{Command, Sender};
+use transaction::Transactions;
 
 /// Sealed batches cross to the I/O thread together when there are as many bytes, or when the owner ticks.
 const CROSS_BYTES: usize = 64 * 1024;
@@ -82,6 +85,7 @@ pub struct Producer {
     buffered_bytes: usize,
     unacked_batches: usize,
     identity: Option<Identity>,
+    transactions: Option<Transactions>,
     failure: Option<Error>,
     commands: mpsc::UnboundedSender<Command>,
     mailbox: Mailbox<Letter>,
@@ -115,6 +119,7 @@ impl Producer {
     pub(crate) fn new(client: Client, config: ProducerConfig) -> Self {
         let mailbox = Mailbox::new();
         let commands = start(&client, &config, &mailbox);
+        let transactions = config.transactional.clone().map(Transactions::new);
         let metadata = client.cluster().metadata_received();
         Self {
             metadata,
@@ -128,6 +133,7 @@ impl Producer {
             buffered_bytes: 0,
             unacked_batches: 0,
             identity: None,
+            transactions,
             failure: None,
             commands,
             mailbox,
@@ -173,6 +179,9 @@ impl Producer {
     pub fn append(&mut self, topic: ProducerTopic, partition: Option<i32>, record: ProducerRecord<'_>) -> Result<()> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
+        }
+        if let Some(transactions) = &mut self.transactions {
+            transactions.machine.open()?;
         }
         let place = self.place(topic, partition, record.key)?;
         let bytes = BatchBuilder::record_bytes_max(record.key, record.value, record.headers);
@@ -258,8 +267,13 @@ impl Producer {
     }
 
     /// Gives up what is not acknowledged and forgets the failure, so that the producer is of use again: as another
-    /// producer, to the brokers.
+    /// producer, to the brokers. A transactional producer [aborts](Producer::abort_transaction) instead.
     pub fn forget_failure(&mut self) {
+        self.restart();
+    }
+
+    /// Gives up what is not acknowledged.
+    fn restart(&mut self) {
         self.mailbox = Mailbox::new();
         self.commands = start(&self.client, &self.config, &self.mailbox);
         for topic in &mut self.topics {
@@ -349,10 +363,10 @@ impl Producer {
 
     fn seal(&mut self, place: Place) -> Result<()> {
         self.open.retain(|open| *open != place);
-        let identity = self.identity;
+        let (identity, transactional) = (self.identity, self.transactions.is_some());
         let Some(slot) = self.slot(place) else { return Ok(()) };
         let open_bytes = slot.open_bytes();
-        let sealed = slot.seal(identity)?;
+        let sealed = slot.seal(identity, transactional)?;
         self.buffered_bytes -= open_bytes;
         if let Some(sealed) = sealed {
             self.buffered_bytes += sealed.charged_bytes;

@@ -62,6 +62,8 @@ pub(super) struct Queue {
     numbers: u64,
     identity: Option<Identity>,
     next_sequence: i32,
+    /// Its batches belong to transactions: what goes wrong is mended by an abort, not here.
+    transactional: bool,
     recovery: Recovery,
     retry: Option<Instant>,
 }
@@ -78,6 +80,16 @@ enum Recovery {
 }
 
 impl Queue {
+    /// The producer writes in transactions, from now on as this one. Nothing is on its way.
+    pub(super) fn begin_transaction(&mut self, identity: Identity) {
+        self.transactional = true;
+        if self.identity != Some(identity) {
+            self.identity = Some(identity);
+            self.next_sequence = 0;
+        }
+        self.recovery = Recovery::None;
+    }
+
     pub(super) fn push(&mut self, batch: Sealed) {
         self.numbers += 1;
         let number = Number {
@@ -107,7 +119,7 @@ impl Queue {
                 producer_id: identity.producer_id,
                 epoch: identity.epoch,
                 base_sequence: self.next_sequence,
-                transactional: false,
+                transactional: self.transactional,
             })?;
             next.stamped = true;
             self.next_sequence = stamp::next_sequence(self.next_sequence, next.batch.records.unsigned_abs());
@@ -142,6 +154,9 @@ impl Queue {
             | ErrorCode::INVALID_PRODUCER_EPOCH
                 if self.identity.is_some() =>
             {
+                if self.transactional {
+                    return Verdict::Hopeless;
+                }
                 // Behind a batch that failed, this is to be expected. The first of all should have followed what was
                 // acknowledged: the broker has forgotten that, so sequences mean nothing any more.
                 if self.is_first(failed.number) {

@@ -5,16 +5,29 @@ use std::time::Duration;
 use kstreams_wire::TopicName;
 use kstreams_wire::code::ErrorCode;
 use kstreams_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kstreams_wire::messages::{InitProducerIdRequest, ProduceRequest, ProducerId, TopicName as Name};
+use kstreams_wire::messages::{
+    InitProducerIdRequest, ProduceRequest, ProducerId, StrBytes, TopicName as Name, TransactionalId,
+};
 
 use super::ProducerConfig;
 use super::queue::{Identity, Numbered};
+use super::transaction::machine::Protocol;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::network::sleep;
 
 /// The newest version that names topics; later ones use ids, which a re-created topic changes.
-pub(super) const PRODUCE_VERSION_MAX: i16 = 12;
+const PRODUCE_VERSION_MAX: i16 = 12;
+/// The newest version in which writing to a partition does not make it part of the transaction.
+const PRODUCE_VERSION_ONE_MAX: i16 = 11;
+
+/// The newest version of Produce that means what the producer means.
+pub(super) fn produce_version_max(config: &ProducerConfig, protocol: Protocol) -> i16 {
+    match (&config.transactional, protocol) {
+        (Some(_), Protocol::One) => PRODUCE_VERSION_ONE_MAX,
+        _ => PRODUCE_VERSION_MAX,
+    }
+}
 
 /// A request that carries these batches, of different partitions each.
 pub(super) fn produce(
@@ -42,7 +55,9 @@ pub(super) fn produce(
                 .with_partition_data(vec![partition]),
         ));
     }
+    let transactional = config.transactional.as_ref();
     ProduceRequest::default()
+        .with_transactional_id(transactional.map(|t| TransactionalId(StrBytes::from_string(t.id.clone()))))
         .with_acks(config.acks.to_wire())
         .with_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
         .with_topic_data(data.into_iter().map(|(_, topic)| topic).collect())

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::batch::{Place, Sealed};
 use super::queue::{Identity, Numbered, Queue};
+use super::transaction::{self, machine::Protocol};
 use super::{Acks, Letter, ProducerConfig, request};
 use crate::cluster::{Cluster, NodeId};
 use crate::connection::{Backoff, Connection};
@@ -30,6 +31,11 @@ pub(super) enum Command {
     /// The topic of the next number.
     Topic(TopicName),
     Send(Vec<Sealed>),
+    /// What is sent from now on belongs to another transaction.
+    Transaction {
+        identity: Identity,
+        protocol: Protocol,
+    },
 }
 
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub(super) struct Sender {
     nodes: BTreeMap<NodeId, Node>,
     flights: JoinSet<Done>,
     identity: Option<Identity>,
+    protocol: Protocol,
     pub(super) backoff: Backoff,
     /// Where the last request ended, so that everyone has their turn.
     turn: Option<Place>,
@@ -57,6 +64,25 @@ pub(super) struct Line {
     leader: Option<NodeId>,
     /// A batch was lost: what follows it must not be written.
     pub(super) dead: bool,
+    membership: Membership,
+}
+
+/// Whether a partition is part of the transaction, so that it may be written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Membership {
+    /// It is, or nobody asks.
+    #[default]
+    Member,
+    Outside,
+    Asked,
+}
+
+impl Line {
+    /// The size of the next batch, if it may be sent.
+    fn ready_bytes(&self, now: Instant) -> Option<usize> {
+        let bytes = self.queue.front_bytes(now);
+        bytes.filter(|_| self.membership == Membership::Member)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +96,7 @@ struct Node {
 #[derive(Debug)]
 enum Done {
     Identity(Result<Identity>),
+    Added(Vec<Place>, Result<()>),
     Connected(NodeId, Result<Connection>),
     Produced {
         node: NodeId,
@@ -90,6 +117,7 @@ impl Sender {
             nodes: BTreeMap::new(),
             flights: JoinSet::new(),
             identity: None,
+            protocol: Protocol::One,
             turn: None,
             complaint: None,
             obstacle: None,
@@ -99,7 +127,8 @@ impl Sender {
     /// Runs until the producer is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut metadata = self.cluster.metadata_received();
-        if self.config.idempotent {
+        // A transactional producer is told who it is.
+        if self.config.idempotent && self.config.transactional.is_none() {
             self.identify();
         }
         loop {
@@ -136,7 +165,8 @@ impl Sender {
             Command::Send(batches) => {
                 for batch in batches {
                     let place = batch.place;
-                    let line = self.lines.entry(place).or_default();
+                    let newcomer = self.newcomer();
+                    let line = self.lines.entry(place).or_insert_with(|| newcomer);
                     if line.dead {
                         self.mailbox.put(Letter::Dropped(vec![batch.charged_bytes]));
                         continue;
@@ -147,7 +177,27 @@ impl Sender {
                     }
                 }
             }
+            Command::Transaction { identity, protocol } => {
+                (self.identity, self.protocol) = (Some(identity), protocol);
+                let outside = self.newcomer().membership;
+                for line in self.lines.values_mut() {
+                    line.queue.begin_transaction(identity);
+                    line.membership = outside;
+                }
+            }
         }
+    }
+
+    /// A partition that nothing was written to yet.
+    fn newcomer(&self) -> Line {
+        let mut line = Line::default();
+        if let (Some(_), Some(identity)) = (&self.config.transactional, self.identity) {
+            line.queue.begin_transaction(identity);
+            if self.protocol == Protocol::One {
+                line.membership = Membership::Outside;
+            }
+        }
+        line
     }
 
     fn land(&mut self, done: Done) {
@@ -157,6 +207,7 @@ impl Sender {
                 self.mailbox.put_quietly(Letter::Identity(identity));
             }
             Done::Identity(Err(error)) => self.fail_all(&error),
+            Done::Added(places, added) => self.added(&places, added),
             Done::Connected(node, connection) => self.connected(node, connection),
             Done::Produced { node, batches, answer } => {
                 if let Some(node) = self.nodes.get_mut(&node) {
@@ -172,6 +223,7 @@ impl Sender {
         if self.config.idempotent && self.identity.is_none() {
             return;
         }
+        self.add_partitions();
         while let Some(node) = self.next_node(now) {
             let state = self.nodes.entry(node).or_default();
             if state.connection.as_ref().is_none_or(Connection::is_closed) {
@@ -198,7 +250,7 @@ impl Sender {
                 .get(node)
                 .is_none_or(|state| !state.connecting && state.in_flight < max)
         };
-        let ready = self.lines.values().filter(|line| line.queue.front_bytes(now).is_some());
+        let ready = self.lines.values().filter(|line| line.ready_bytes(now).is_some());
         ready.filter_map(|line| line.leader).find(free)
     }
 
@@ -216,7 +268,7 @@ impl Sender {
             let Some(line) = self.lines.get_mut(&place).filter(|line| line.leader == Some(node)) else {
                 continue;
             };
-            let Some(bytes) = line.queue.front_bytes(now) else {
+            let Some(bytes) = line.ready_bytes(now) else {
                 continue;
             };
             if bytes > room && !batches.is_empty() {
@@ -238,7 +290,7 @@ impl Sender {
         let request = request::produce(&batches, &self.topics, &self.config, limit);
         let version = connection
             .version::<ProduceRequest>()
-            .map(|version| version.min(request::PRODUCE_VERSION_MAX));
+            .map(|version| version.min(request::produce_version_max(&self.config, self.protocol)));
         if self.config.acks == Acks::None {
             let told = version.and_then(|version| connection.tell(&request, version));
             return self.told(batches, told);
@@ -252,6 +304,42 @@ impl Sender {
             };
             Done::Produced { node, batches, answer }
         });
+    }
+
+    /// Makes the partitions part of the transaction that have something to be written and are not.
+    fn add_partitions(&mut self) {
+        let (Some(transactional), Some(identity)) = (&self.config.transactional, self.identity) else {
+            return;
+        };
+        let mut places = Vec::new();
+        for (place, line) in &mut self.lines {
+            if line.membership == Membership::Outside && line.queue.is_waiting() {
+                line.membership = Membership::Asked;
+                places.push(*place);
+            }
+        }
+        if places.is_empty() {
+            return;
+        }
+        let partitions = places.iter().map(|place| self.partition(*place)).collect();
+        let (cluster, writer) = (self.cluster.clone(), (transactional.id.clone(), identity));
+        self.flights.spawn(async move {
+            Done::Added(
+                places,
+                transaction::request::add_partitions(cluster, writer, partitions).await,
+            )
+        });
+    }
+
+    fn added(&mut self, places: &[Place], added: Result<()>) {
+        if let Err(error) = added {
+            return self.fail_all(&error);
+        }
+        for place in places {
+            if let Some(line) = self.lines.get_mut(place) {
+                line.membership = Membership::Member;
+            }
+        }
     }
 
     fn connect(&mut self, node: NodeId) {

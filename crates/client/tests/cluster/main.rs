@@ -10,6 +10,7 @@ mod consume;
 mod faults;
 mod produce;
 mod proxy;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, UNIX_EPOCH};
