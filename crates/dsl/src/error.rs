@@ -115,6 +115,26 @@ pub enum Error {
         /// The join's node.
         node: String,
     },
+    /// A table whose versions are kept was to be suppressed.
+    #[error(
+        "{node} cannot hold back the changes of a versioned table: of late ones it would not know which is the last"
+    )]
+    SuppressedVersions {
+        /// The node.
+        node: String,
+    },
+    /// Results were to wait for their windows, and no aggregation above has any.
+    #[error("{node} waits for windows to close, but no table above it is windowed")]
+    NotWindowed {
+        /// The node.
+        node: String,
+    },
+    /// A table that has no store of its own was told how to keep it.
+    #[error("{node} only holds changes back: its table is kept above, and cannot be materialized here")]
+    NeverStored {
+        /// The node.
+        node: String,
+    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

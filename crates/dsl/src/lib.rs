@@ -50,7 +50,7 @@ pub use aggregate::{
 };
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
-pub use option::{Consumed, Materialized, Produced, Repartitioned};
+pub use option::{Buffer, Consumed, Materialized, Produced, Repartitioned, Suppressed};
 pub use stream::{JoinWindows, Joined, KGroupedStream, KStream, Sink, Split, StreamJoin, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable};
 pub use window::{EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows};

@@ -1,7 +1,7 @@
 //! The task that processes: buffered records go through its graph, and their offsets are committed when what they caused
 //! is safe.
 
-use kstreams_store::{Changelog, Output, State};
+use kstreams_store::{Changelog, ChangelogRecord, Output, State};
 use kstreams_topology::TaskId;
 use kstreams_topology::graph::{Clock, Graph};
 use kstreams_wire::TopicPartition;
@@ -161,12 +161,11 @@ impl ActiveTask {
         states.collect()
     }
 
-    /// Applies records of a changelog to its store: key, value (`None` deletes) and timestamp. `last_offset` is that of the
-    /// last one. How many there were.
+    /// Applies records of a changelog to its store. `last_offset` is that of the last one. How many there were.
     pub fn restore<'r>(
         &mut self,
         changelog: &TopicPartition,
-        records: impl IntoIterator<Item = (&'r [u8], Option<&'r [u8]>, i64)>,
+        records: impl IntoIterator<Item = impl Into<ChangelogRecord<'r>>>,
         last_offset: i64,
     ) -> Result<u64> {
         let mut count = 0;

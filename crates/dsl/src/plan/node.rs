@@ -100,6 +100,8 @@ pub(crate) struct LogicalNode {
     pub(crate) kind: Kind,
     /// Whether it joins records without a key, too: then repartition topics above must not leave them out.
     pub(crate) joins_null_keys: bool,
+    /// Of windowed aggregations: how long after its end, in milliseconds, a window takes no more records.
+    pub(crate) window_grace_ms: Option<i64>,
     pub(crate) write: Option<WriteNode>,
 }
 
@@ -123,6 +125,7 @@ impl Draft {
             effect: Effect::None,
             kind: Kind::Root,
             joins_null_keys: false,
+            window_grace_ms: None,
             write: None,
         };
         Self {
@@ -147,6 +150,7 @@ impl Draft {
             effect,
             kind,
             joins_null_keys: false,
+            window_grace_ms: None,
             write: Some(Box::new(write)),
         });
         NodeId(self.nodes.len() - 1)
@@ -177,6 +181,19 @@ impl Draft {
     pub(crate) fn unlink(&mut self, parent: NodeId, child: NodeId) {
         self.at_mut(parent).children.retain(|node| *node != child);
         self.at_mut(child).parents.retain(|node| *node != parent);
+    }
+
+    /// How long after its end, in milliseconds, a window takes no more records at this node: a matter of the windowed
+    /// aggregation nearest above, or of the one that waits longest. `None` if there is none.
+    pub(crate) fn window_grace_ms(&self, id: NodeId) -> Option<i64> {
+        let node = self.at(id);
+        let above = || {
+            node.parents
+                .iter()
+                .filter_map(|parent| self.window_grace_ms(*parent))
+                .max()
+        };
+        node.window_grace_ms.or_else(above)
     }
 
     /// Which nodes have one below them that joins records without a key.

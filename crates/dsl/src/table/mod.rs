@@ -22,6 +22,7 @@ mod mapped;
 mod rows;
 mod source;
 mod store;
+mod suppress;
 
 pub use global::GlobalKTable;
 pub use group::KGroupedTable;

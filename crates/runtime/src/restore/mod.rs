@@ -4,17 +4,18 @@
 //! decompressing is the I/O thread's work, and what is left, putting batches into the store, comes in small portions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
 use kstreams_client::{Consumer, ConsumerEvent, Start};
-use kstreams_store::Changelog;
+use kstreams_store::{Changelog, ChangelogRecord};
 use kstreams_task::{ActiveTask, ChangelogState};
 use kstreams_topology::TaskId;
-use kstreams_wire::TopicPartition;
-use kstreams_wire::batch::Records;
+use kstreams_wire::batch::{RawRecord, Records};
+use kstreams_wire::{Headers, TopicPartition};
 use tracing::{info, warn};
 
 use crate::error::{Error, Result};
@@ -303,15 +304,8 @@ fn apply_batch(
             break;
         };
         last = Some(record.offset);
-        let base = record.shared.as_ptr() as usize;
-        let place = |bytes: &[u8]| {
-            let from = bytes.as_ptr() as usize - base;
-            from..from + bytes.len()
-        };
         // A changelog record without a key says nothing about any entry.
-        if let Some(key) = record.key {
-            places.push((place(key), record.value.map(place), record.timestamp));
-        }
+        places.extend(Place::of(&record));
         if shared.is_none() {
             shared = Some(record.shared.clone());
         }
@@ -319,9 +313,43 @@ fn apply_batch(
     let (Some(last), Some(shared)) = (last, shared) else {
         return Ok(0);
     };
-    let slice = |place: std::ops::Range<usize>| shared.get(place).unwrap_or_default();
-    let records = places
-        .into_iter()
-        .map(|(key, value, timestamp)| (slice(key), value.map(slice), timestamp));
+    let records = places.iter().map(|place| place.record(&shared));
     task.restore(partition, records, last)
+}
+
+/// A record of a batch: where its key and value are in the batch's bytes.
+struct Place {
+    key: Range<usize>,
+    value: Option<Range<usize>>,
+    timestamp: i64,
+    offset: i64,
+    headers: Headers,
+}
+
+impl Place {
+    fn of(record: &RawRecord<'_>) -> Option<Self> {
+        let base = record.shared.as_ptr() as usize;
+        let place = |bytes: &[u8]| {
+            let from = bytes.as_ptr() as usize - base;
+            from..from + bytes.len()
+        };
+        Some(Self {
+            key: place(record.key?),
+            value: record.value.map(place),
+            timestamp: record.timestamp,
+            offset: record.offset,
+            headers: record.to_headers(),
+        })
+    }
+
+    fn record<'a>(&'a self, shared: &'a [u8]) -> ChangelogRecord<'a> {
+        let slice = |place: &Range<usize>| shared.get(place.clone()).unwrap_or_default();
+        ChangelogRecord {
+            key: slice(&self.key),
+            value: self.value.as_ref().map(slice),
+            timestamp: self.timestamp,
+            offset: self.offset,
+            headers: &self.headers,
+        }
+    }
 }

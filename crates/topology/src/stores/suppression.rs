@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use kstreams_store::layout::buffered;
-use kstreams_store::state::kind::SuppressionTotals;
+use kstreams_store::state::kind::{Suppressed, SuppressionTotals};
 use kstreams_store::{RecordContext, State, Write};
 
 use super::{KeyValueFront, StoreKind};
@@ -35,8 +35,10 @@ pub struct SuppressBufferView<'a, K, V> {
 pub struct SuppressedChange<K, V> {
     /// The key.
     pub key: K,
-    /// The change.
+    /// The change: its old value is the one before this last change.
     pub change: Change<V>,
+    /// The value before the first change that waited.
+    pub prior: Option<V>,
     /// Where it came from.
     pub context: RecordContext,
 }
@@ -69,22 +71,24 @@ impl<K: Data, V: Data> SuppressBufferView<'_, K, V> {
         Ok(self.state.suppression().totals()?)
     }
 
+    /// The first change, which stays.
+    pub fn first(&mut self) -> Result<Option<SuppressedChange<K, V>>> {
+        let first = self
+            .state
+            .suppression()
+            .first()?
+            .map(|first| self.front.decode_suppressed(&first));
+        first.transpose()
+    }
+
     /// Takes the first change out.
     pub fn pop(&mut self) -> Result<Option<SuppressedChange<K, V>>> {
-        let mut buffer = self.state.suppression();
-        let Some(suppressed) = buffer.pop()? else {
-            return Ok(None);
-        };
-        let value = |bytes: Option<&[u8]>| bytes.map(|bytes| self.front.decode_value(bytes)).transpose();
-        Ok(Some(SuppressedChange {
-            key: self.front.decode_key(suppressed.key)?,
-            change: Change {
-                new: value(suppressed.change.new)?,
-                old: value(suppressed.change.old)?,
-                is_latest: true,
-            },
-            context: buffered::read_context(suppressed.change.context).ok_or_else(damaged)?,
-        }))
+        let first = self
+            .state
+            .suppression()
+            .pop()?
+            .map(|first| self.front.decode_suppressed(&first));
+        first.transpose()
     }
 
     /// The value that readers of the suppressed table see for a key while its change waits: `None` if none waits.
@@ -93,6 +97,23 @@ impl<K: Data, V: Data> SuppressBufferView<'_, K, V> {
         let prior = self.state.suppression().prior(&self.front.key_bytes)?;
         let decode = |bytes: Vec<u8>| self.front.decode_value(&bytes);
         prior.map(|prior| prior.map(decode).transpose()).transpose()
+    }
+}
+
+impl<K: Data, V: Data> KeyValueFront<K, V> {
+    fn decode_suppressed(&self, suppressed: &Suppressed<'_>) -> Result<SuppressedChange<K, V>> {
+        let value = |bytes: Option<&[u8]>| bytes.map(|bytes| self.decode_value(bytes)).transpose();
+        let Suppressed { key, change } = suppressed;
+        Ok(SuppressedChange {
+            key: self.decode_key(key)?,
+            change: Change {
+                new: value(change.new)?,
+                old: value(change.old)?,
+                is_latest: true,
+            },
+            prior: value(change.prior)?,
+            context: buffered::read_context(change.context).ok_or_else(damaged)?,
+        })
     }
 }
 

@@ -98,10 +98,7 @@ impl<'a> GraceBuffer<'a> {
         let Some((key, value)) = rows.next_entry()? else {
             return Ok(None);
         };
-        self.row.key.clear();
-        self.row.key.extend_from_slice(key);
-        self.row.value.clear();
-        self.row.value.extend_from_slice(value);
+        self.row.set(key, value);
         let next = rows.next_entry()?.and_then(|(key, _)| time_of(key));
         drop(rows);
         marks.min_time = next.unwrap_or(i64::MAX);

@@ -27,6 +27,15 @@ pub(super) struct Row {
     value: Vec<u8>,
 }
 
+impl Row {
+    fn set(&mut self, key: &[u8], value: &[u8]) {
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.value.clear();
+        self.value.extend_from_slice(value);
+    }
+}
+
 /// A store of another kind than the operation is for.
 const OTHER_KIND: &str = "a store's operations are those of its kind";
 

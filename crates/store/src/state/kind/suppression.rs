@@ -21,6 +21,8 @@ use crate::state::kind::{OTHER_KIND, Row};
 const CHANGE: u8 = 0;
 /// Before a key: the time at which its change stands.
 const TIME: u8 = 1;
+/// Where in a change's row key the key begins.
+const KEY_AT: usize = 9;
 /// The row of the totals.
 const TOTALS: &[u8] = &[2];
 
@@ -117,29 +119,54 @@ impl<'a> Suppression<'a> {
         Ok(Some(self.split(&row)?.prior.map(<[u8]>::to_vec)))
     }
 
+    /// The first change, which stays.
+    pub fn first(&mut self) -> Result<Option<Suppressed<'_>>> {
+        match self.read_first()? {
+            Some(_) => self.lend().map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Takes the first change out.
     pub fn pop(&mut self) -> Result<Option<Suppressed<'_>>> {
-        let mut rows = self.below.range(&KeyRange::prefix(&[CHANGE]), Order::Forward, None)?;
-        let Some((key, row)) = rows.next_entry()? else {
+        let Some(next) = self.read_first()? else {
             return Ok(None);
         };
-        self.row.key.clear();
-        self.row.key.extend_from_slice(key);
-        let row = row.to_vec();
-        let next = rows.next_entry()?.and_then(|(key, _)| time_of(key));
-        drop(rows);
+        let weight = {
+            let Suppressed { key, change } = self.lend()?;
+            weight(key, &change)
+        };
+        let change = std::mem::take(&mut self.row.value);
         let mut totals = self.totals()?;
+        self.row.value = change;
         totals.records -= 1;
-        totals.bytes -= self.weight(&row)?;
-        totals.min_time = next.unwrap_or(i64::MAX);
+        totals.bytes -= weight;
+        totals.min_time = next;
         self.set_totals(totals);
         self.below.buffer(&self.row.key, None);
-        self.row.value = row;
-        let key = self.row.key.get(9..).unwrap_or_default();
+        let key = self.row.key.get(KEY_AT..).unwrap_or_default();
         self.below.buffer(&[&[TIME], key].concat(), None);
         self.below.mark_dirty(key);
-        let change = self.split(&self.row.value)?;
-        Ok(Some(Suppressed { key, change }))
+        self.lend().map(Some)
+    }
+
+    /// Reads the first change. The time of the one behind it, `i64::MAX` without one; `None` if there is no first.
+    fn read_first(&mut self) -> Result<Option<i64>> {
+        let mut rows = self.below.range(&KeyRange::prefix(&[CHANGE]), Order::Forward, None)?;
+        let Some((key, value)) = rows.next_entry()? else {
+            return Ok(None);
+        };
+        self.row.set(key, value);
+        let next = rows.next_entry()?.and_then(|(key, _)| time_of(key));
+        Ok(Some(next.unwrap_or(i64::MAX)))
+    }
+
+    /// The change that was read.
+    fn lend(&self) -> Result<Suppressed<'_>> {
+        Ok(Suppressed {
+            key: self.row.key.get(KEY_AT..).unwrap_or_default(),
+            change: self.split(&self.row.value)?,
+        })
     }
 
     /// Logs every key that changed since the last flush: the change that is buffered now, or a deletion.
@@ -258,11 +285,6 @@ impl<'a> Suppression<'a> {
     fn split<'r>(&self, row: &'r [u8]) -> Result<Buffered<'r>> {
         let split = Buffered::split(row).map(|(change, _)| change);
         split.ok_or_else(|| self.below.identity().malformed())
-    }
-
-    /// What the change in the row that was read weighs.
-    fn weight(&self, row: &[u8]) -> Result<u64> {
-        self.weight_of(self.row.key.get(9..).unwrap_or_default(), row)
     }
 
     fn weight_of(&self, key: &[u8], row: &[u8]) -> Result<u64> {
