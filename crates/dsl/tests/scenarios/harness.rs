@@ -64,17 +64,26 @@ enum Cache {
 
 /// Compares the program with the scenario of this name.
 pub(crate) fn check(id: &str, program: impl Fn(&StreamsBuilder)) {
+    check_with(id, BuildOptions::default(), program);
+}
+
+/// Compares the program with a scenario in which Java does what users would not expect.
+pub(crate) fn check_quirk(id: &str, program: impl Fn(&StreamsBuilder)) {
+    check_with(id, BuildOptions::default().java_quirks(true), program);
+}
+
+fn check_with(id: &str, options: BuildOptions, program: impl Fn(&StreamsBuilder)) {
     let scenarios = include_str!("../golden/scenarios.jsonl").lines();
     let mut scenarios = scenarios.map(|line| serde_json::from_str::<Scenario>(line).expect("a scenario a line"));
     let scenario = scenarios
         .find(|scenario| scenario.id == id)
         .unwrap_or_else(|| panic!("no scenario {id}"));
     for cache in [Cache::Off, Cache::On] {
-        run(&scenario, cache, &program);
+        run(&scenario, cache, (options, &program));
     }
 }
 
-fn run(scenario: &Scenario, cache: Cache, program: &impl Fn(&StreamsBuilder)) {
+fn run(scenario: &Scenario, cache: Cache, (options, program): (BuildOptions, &impl Fn(&StreamsBuilder))) {
     let id = &scenario.id;
     let builder = StreamsBuilder::new();
     program(&builder);
@@ -84,8 +93,9 @@ fn run(scenario: &Scenario, cache: Cache, program: &impl Fn(&StreamsBuilder)) {
     } else {
         Optimization::NONE
     };
-    let options = BuildOptions::default().optimization(optimization);
-    let topology = builder.build_with(options).expect("the program is right");
+    let topology = builder
+        .build_with(options.optimization(optimization))
+        .expect("the program is right");
     if let Some(describe) = &scenario.r#final.describe {
         assert_eq!(topology.describe(), *describe, "{id}");
     }

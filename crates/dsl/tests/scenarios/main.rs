@@ -8,6 +8,7 @@ mod harness;
 mod join;
 mod process;
 mod stateless;
+mod suppress;
 mod table;
 mod table_join;
 mod versioned;

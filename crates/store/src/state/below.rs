@@ -363,6 +363,12 @@ impl Below {
         Ok(Range::new(&self.identity, order, cached, buffered, resting))
     }
 
+    /// The rows of a range, in the order of their keys.
+    pub(super) fn rows(&mut self, range: &KeyRange) -> Result<Range<'_>> {
+        self.index();
+        self.range(range, Order::Forward, None)
+    }
+
     pub(super) fn close(&mut self) -> Result<()> {
         let closed = self.engine.close();
         closed.map_err(|cause| self.identity.failed_to("close", cause))

@@ -6,7 +6,7 @@ use crate::context::RecordContext;
 use crate::error::Result;
 use crate::layout::buffered::{self, Buffered, Reader};
 use crate::output::Output;
-use crate::range::{KeyRange, Order};
+use crate::range::KeyRange;
 use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::spec::Kind;
 use crate::state::below::Below;
@@ -94,7 +94,7 @@ impl<'a> GraceBuffer<'a> {
         if marks.min_time > time {
             return Ok(None);
         }
-        let mut rows = self.below.range(&KeyRange::prefix(&[RECORD]), Order::Forward, None)?;
+        let mut rows = self.below.rows(&KeyRange::prefix(&[RECORD]))?;
         let Some((key, value)) = rows.next_entry()? else {
             return Ok(None);
         };
@@ -134,7 +134,7 @@ impl<'a> GraceBuffer<'a> {
         if row.is_some() {
             marks.min_time = marks.min_time.min(time);
         } else if time == marks.min_time {
-            let mut rows = self.below.range(&KeyRange::prefix(&[RECORD]), Order::Forward, None)?;
+            let mut rows = self.below.rows(&KeyRange::prefix(&[RECORD]))?;
             let first = rows.next_entry()?.and_then(|(key, _)| time_of(key));
             marks.min_time = first.unwrap_or(i64::MAX);
         }

@@ -11,7 +11,7 @@ use crate::context::RecordContext;
 use crate::error::Result;
 use crate::layout::buffered::{self, Buffered, Reader};
 use crate::output::Output;
-use crate::range::{KeyRange, Order};
+use crate::range::KeyRange;
 use crate::record::{ChangelogRecord, FORMAT_HEADER, Logged, NO_HEADERS};
 use crate::spec::{Changelog, Kind};
 use crate::state::below::Below;
@@ -152,7 +152,7 @@ impl<'a> Suppression<'a> {
 
     /// Reads the first change. The time of the one behind it, `i64::MAX` without one; `None` if there is no first.
     fn read_first(&mut self) -> Result<Option<i64>> {
-        let mut rows = self.below.range(&KeyRange::prefix(&[CHANGE]), Order::Forward, None)?;
+        let mut rows = self.below.rows(&KeyRange::prefix(&[CHANGE]))?;
         let Some((key, value)) = rows.next_entry()? else {
             return Ok(None);
         };
@@ -252,7 +252,7 @@ impl<'a> Suppression<'a> {
         self.below.buffer(&change_key(*time, key), None);
         self.below.buffer(&[&[TIME], key].concat(), None);
         if *time == totals.min_time {
-            let mut rows = self.below.range(&KeyRange::prefix(&[CHANGE]), Order::Forward, None)?;
+            let mut rows = self.below.rows(&KeyRange::prefix(&[CHANGE]))?;
             let first = rows.next_entry()?.and_then(|(key, _)| time_of(key));
             totals.min_time = first.unwrap_or(i64::MAX);
         }

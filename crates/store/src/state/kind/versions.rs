@@ -9,7 +9,7 @@ use std::ops::Bound;
 use crate::error::Result;
 use crate::layout::versioned::{self, Chain, Draft, LATEST};
 use crate::output::Output;
-use crate::range::{KeyRange, Order};
+use crate::range::KeyRange;
 use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::spec::{Kind, VersionedLayout};
 use crate::state::below::Below;
@@ -349,7 +349,7 @@ impl<'a> Versions<'a> {
             end: Bound::Excluded(to.to_be_bytes().to_vec()),
         };
         let mut forgotten = Vec::new();
-        let mut rows = self.below.range(&range, Order::Forward, None)?;
+        let mut rows = self.below.rows(&range)?;
         while let Some((key, _)) = rows.next_entry()? {
             forgotten.push(key.to_vec());
         }
