@@ -46,6 +46,30 @@ impl<K: Data, V: Data> KTable<K, V> {
     ///
     /// Windowed tables may wait for their final results. Deletions of windows never pass then.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use kstreams_dsl::{Buffer, StreamsBuilder, Suppressed, TimeWindows};
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// # use kstreams_topology::Windowed;
+    /// let builder = StreamsBuilder::new();
+    /// let clicks = builder.stream::<String, String>("clicks");
+    /// let windows = TimeWindows::of_size(Duration::from_millis(10)).grace(Duration::from_millis(5));
+    /// let counts = clicks.group_by_key().windowed_by(windows).count();
+    /// let finals = counts.suppress(Suppressed::until_window_closes(Buffer::unbounded()));
+    /// finals.to_stream().select_key(|window: &Windowed<String>, _| window.key.clone()).to("counts");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let clicks = driver.input::<String, String>("clicks");
+    /// let counts = driver.output::<String, Option<i64>>("counts");
+    /// for at in [1, 9, 14] {
+    ///     driver.pipe(&clicks, record("user", "click").at(at))?;
+    /// }
+    /// assert_eq!(driver.read_key_values(&counts)?, []);
+    /// driver.pipe(&clicks, record("user", "click").at(15))?;
+    /// assert_eq!(driver.read_key_values(&counts)?, [("user".into(), Some(2))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// At `build()`: if the table is versioned; if it is to wait for windows, and no aggregation above has any.
     pub fn suppress(&self, suppressed: Suppressed<K>) -> Self {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{Buffer, BuildOptions, KTable, StreamsBuilder, Suppressed};
+use kstreams_dsl::{Buffer, BuildOptions, KStream, KTable, SessionWindows, StreamsBuilder, Suppressed, TimeWindows};
 use kstreams_test_driver::{TopologyTestDriver, record};
+use kstreams_topology::Windowed;
 
 use crate::harness::{check, check_quirk};
 
@@ -35,6 +36,29 @@ fn changes_wait_for_their_time() {
     });
     check("suppress-zero", |b| {
         held_back(b, ms(0)).to_stream().to("out");
+    });
+}
+
+/// The results of windows, each under its key and window as the golden file writes them.
+fn named(results: &KTable<Windowed<String>, i64>) -> KStream<String, Option<i64>> {
+    let results = results.to_stream();
+    results.select_key(|Windowed { key, window }, _| format!("{key}@{}/{}", window.start, window.end))
+}
+
+#[test]
+fn windows_wait_until_they_are_closed() {
+    let finals = || Suppressed::until_window_closes(Buffer::unbounded());
+    check("suppress-window-close", |b| {
+        let windows = TimeWindows::of_size(ms(10)).grace(ms(5));
+        let grouped = b.stream::<Option<String>, Option<String>>("in").group_by_key();
+        let counts = grouped.windowed_by(windows).count().materialized("w");
+        named(&counts.suppress(finals())).to("out");
+    });
+    check("suppress-session-close", |b| {
+        let sessions = SessionWindows::of_inactivity_gap(ms(5)).grace(ms(5));
+        let grouped = b.stream::<Option<String>, Option<String>>("in").group_by_key();
+        let counts = grouped.windowed_by(sessions).count().materialized("s");
+        named(&counts.suppress(finals())).to("out");
     });
 }
 

@@ -166,6 +166,6 @@ impl<K: Data, V: Nullable, W: WindowSpec> Divided<K, V, W> {
             lowering.processor(site, factory, &[lowered.name.clone()])
         });
         draft.attach(parent, node);
-        Ok(store.planned(node, name))
+        Ok(store.planned(draft, node, name))
     }
 }
