@@ -1,6 +1,7 @@
 //! Cases as they are written: JSON, read by need.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -106,6 +107,10 @@ impl Node {
             Some(number) => Ok(number),
             None => malformed(format!("node {} needs {field}", self.id)),
         }
+    }
+
+    pub(crate) fn millis(&self, field: &str) -> Result<Duration> {
+        Ok(Duration::from_millis(self.number(field)?.unsigned_abs()))
     }
 
     pub(crate) fn value_type(&self) -> Result<ValueType> {

@@ -1,22 +1,34 @@
 //! What is in the stores when a case has run, as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kstreams_store::Kind;
 use kstreams_test_driver::{Error, Result, TopologyTestDriver};
 use kstreams_topology::Windowed;
 use kstreams_topology::stores::{
-    KeyValueStore, SessionStore, TimestampedKeyValueStore, TimestampedWindowStore, ValueAndTimestamp, WindowStore,
+    JoinRows, JoinSide, KeyValueStore, SessionStore, SideValue, SuppressBuffer, TimestampedKeyValueStore,
+    TimestampedWindowStore, ValueAndTimestamp, VersionedKeyValueStore, VersionedRecord, WindowStore,
 };
 use serde_json::{Map, Value as Json, json};
 
 use crate::key::{CaseKey, Key};
 use crate::value::Value;
 
+/// Keys and times seen in a case: a versioned store has no iterator, so it is asked for each of them.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) keys: BTreeSet<String>,
+    pub(crate) times: BTreeSet<i64>,
+}
+
 /// The entries of all stores.
-pub(crate) fn stores(driver: &mut TopologyTestDriver, kinds: &BTreeMap<String, Kind>) -> Result<Json> {
+pub(crate) fn stores(driver: &mut TopologyTestDriver, kinds: &BTreeMap<String, Kind>, seen: &Seen) -> Result<Json> {
     let mut all = Map::new();
     for (name, kind) in kinds {
+        if matches!(kind, Kind::Versioned(_)) {
+            all.insert(name.clone(), versioned(driver, name, seen)?);
+            continue;
+        }
         // A store of strings in windows is of another type.
         let store = match store::<Key>(driver, name, *kind) {
             Err(Error::UnknownStore { .. }) => store::<Windowed<Key>>(driver, name, *kind)?,
@@ -59,6 +71,11 @@ fn store<K: CaseKey>(driver: &mut TopologyTestDriver, name: &str, kind: Kind) ->
             let rows = store.fetch_keys(None, None)?.map(row).collect::<Result<Vec<_>, _>>()?;
             json!({"type": "session", "entries": windowed(rows, true)})
         }
+        Kind::List => join_rows::<K>(driver, name)?,
+        Kind::Suppression => {
+            let totals = driver.store_named::<SuppressBuffer<K, Value>>(name)?.totals()?;
+            json!({"type": "buffer", "records": totals.records, "bytes": totals.bytes, "min_ts": totals.min_time})
+        }
         _ => {
             let mut store = driver.store_named::<KeyValueStore<K, Value>>(name)?;
             let entries = store.all()?.collect_owned()?;
@@ -66,6 +83,54 @@ fn store<K: CaseKey>(driver: &mut TopologyTestDriver, name: &str, kind: Kind) ->
             json!({"type": "kv", "entries": entries.iter().map(entry).collect::<Vec<Json>>()})
         }
     })
+}
+
+/// The rows of left and outer stream joins that wait for a partner, each value by itself.
+fn join_rows<K: CaseKey>(driver: &mut TopologyTestDriver, name: &str) -> Result<Json> {
+    let mut store = driver.store_named::<JoinRows<K, Value, Value>>(name)?;
+    let mut entries = Vec::new();
+    for row in store.oldest(None, usize::MAX)? {
+        let side = match row.side {
+            JoinSide::Left => "left",
+            JoinSide::Right => "right",
+        };
+        let key = json!({"k": row.key.to_json(), "ts": row.timestamp, "side": side});
+        for value in row.values {
+            let value = match value {
+                SideValue::Left(left) => json!({"left": left.to_json(), "right": null}),
+                SideValue::Right(right) => json!({"left": null, "right": right.to_json()}),
+            };
+            entries.push(json!({"k": key, "v": value}));
+        }
+    }
+    Ok(json!({"type": "kv", "entries": entries}))
+}
+
+/// The versions of each key, newest first. Java's store does not tell how long they were valid.
+fn versioned(driver: &mut TopologyTestDriver, name: &str, seen: &Seen) -> Result<Json> {
+    let mut store = driver.store_named::<VersionedKeyValueStore<Key, Value>>(name)?;
+    let mut entries = Vec::new();
+    for key in &seen.keys {
+        let of = Key::Text(key.clone());
+        let mut versions = Vec::new();
+        let mut last = store.get(&of)?;
+        versions.extend(last.clone());
+        for time in seen.times.iter().rev() {
+            let version = store.get_as_of(&of, *time)?;
+            let older =
+                |version: &VersionedRecord<Value>| last.as_ref().is_none_or(|last| version.timestamp < last.timestamp);
+            if let Some(version) = version.filter(older) {
+                versions.push(version.clone());
+                last = Some(version);
+            }
+        }
+        if !versions.is_empty() {
+            let version = |version: &VersionedRecord<Value>| json!({"v": version.value.to_json(), "ts": version.timestamp, "to": null});
+            let versions: Vec<Json> = versions.iter().map(version).collect();
+            entries.push(json!({"k": key, "versions": versions}));
+        }
+    }
+    Ok(json!({"type": "versioned", "entries": entries}))
 }
 
 fn timestamped<K: CaseKey>(key: &K, value: &ValueAndTimestamp<Value>) -> Json {

@@ -14,7 +14,7 @@ use kstreams_wire::{Headers, TopicName};
 use serde_json::{Value as Json, json};
 
 use crate::case::{Case, CaseError, Input};
-use crate::dump::stores;
+use crate::dump::{Seen, stores};
 use crate::engine::Engine;
 use crate::notes::Notes;
 use crate::outputs::outputs;
@@ -90,9 +90,10 @@ impl Run {
             Err(error) => return self.set("error", failure("start", -1, STREAMS_EXCEPTION, &error)),
         };
         let ran = self.feed(&mut driver);
+        let seen = self.seen(driver.produced());
         let failed = match ran {
             Err(error) => Some(failure("run", self.notes.step(), STREAMS_EXCEPTION, &error)),
-            Ok(()) => match stores(&mut driver, &kinds) {
+            Ok(()) => match stores(&mut driver, &kinds, &seen) {
                 Ok(stores) => {
                     self.set("stores", stores);
                     self.set("metrics", json!({"dropped_records_total": driver.dropped()}));
@@ -152,6 +153,23 @@ impl Run {
             self.ends.push(driver.produced().len());
         }
         Ok(())
+    }
+
+    fn seen(&self, produced: &[ProducedRecord]) -> Seen {
+        let mut seen = Seen::default();
+        for input in &self.case.inputs {
+            if let Input::Record { key, ts, .. } = input {
+                seen.keys.extend(key.as_str().map(str::to_owned));
+                seen.times.insert(*ts);
+            }
+        }
+        for record in produced {
+            let key = record.key.as_ref();
+            seen.keys
+                .extend(key.map(|key| String::from_utf8_lossy(key).into_owned()));
+            seen.times.extend(record.timestamp);
+        }
+        seen
     }
 
     fn build_options(&self) -> BuildOptions {

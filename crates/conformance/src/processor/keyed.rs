@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use kstreams_topology::graph::Clock;
 use kstreams_topology::processor::{Context, ProcessingContext};
-use kstreams_topology::stores::StoreHandle;
+use kstreams_topology::stores::{PutOutcome, StoreHandle, VersionedRecord};
 use kstreams_topology::{BoxError, Record};
 
-use super::store::KeyValues;
+use super::store::{KeyValues, Versions};
 use super::{Canned, Dynamic, Input};
 use crate::key::{CaseKey, Key};
 use crate::value::{Value, length};
@@ -124,6 +124,35 @@ impl<K: CaseKey> Canned<K> for RangeProbe {
             text => show(&store.prefix_scan(text.as_bytes())?.collect_owned()?),
         };
         let text = format!("all={all}|rev={reverse}|from={from}|to={to}|prefix={prefix}");
+        Ok(cx.forward(record.with_value(Some(Value::Text(text))))?)
+    }
+}
+
+/// Keeps versions, and forwards what they were some time ago and are now.
+pub(super) struct VersionedAsOf {
+    pub(super) store: StoreHandle<Versions>,
+    pub(super) back: i64,
+}
+
+impl<K: CaseKey> Canned<K> for VersionedAsOf {
+    fn on(&mut self, cx: &mut Context<'_, Dynamic<K>>, record: Input) -> Result<(), BoxError> {
+        let Some(key) = &record.key else { return Ok(()) };
+        let mut store = cx.store(self.store);
+        let put = match store.put(key, record.value.as_ref(), record.timestamp)? {
+            PutOutcome::ValidTo(time) => time,
+            PutOutcome::Latest => -1,
+            PutOutcome::TooOld => i64::MIN,
+        };
+        // Java's stores do not tell how long a version was valid.
+        let show = |version: Option<VersionedRecord<Value>>| {
+            version.map_or_else(
+                || "null".to_owned(),
+                |version| format!("{}@{}/-", version.value.render(), version.timestamp),
+            )
+        };
+        let as_of = show(store.get_as_of(key, record.timestamp - self.back)?);
+        let latest = show(store.get(key)?);
+        let text = format!("put={put};asof={as_of};latest={latest}");
         Ok(cx.forward(record.with_value(Some(Value::Text(text))))?)
     }
 }

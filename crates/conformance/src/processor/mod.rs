@@ -1,7 +1,6 @@
 //! The canned processors of the case format.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kstreams_topology::graph::TimerId;
 use kstreams_topology::processor::{Context, ProcessingContext, Processor};
@@ -87,13 +86,13 @@ pub(crate) fn processor<K: CaseKey>(node: &Node, input: ValueType) -> Result<Bui
     match node.text("processor")? {
         "dedup" => keyed_by(node, (input, input), keyed::Dedup),
         "running_total" => {
-            let every = every(node)?;
+            let every = node.millis("interval_ms")?;
             keyed_by(node, (ValueType::Long, ValueType::Long), move |store| {
                 keyed::RunningTotal { store, every }
             })
         }
         "wallclock_flush" => {
-            let every = every(node)?;
+            let every = node.millis("interval_ms")?;
             keyed_by(node, (input, input), move |store| keyed::WallClockFlush {
                 store,
                 every,
@@ -105,6 +104,14 @@ pub(crate) fn processor<K: CaseKey>(node: &Node, input: ValueType) -> Result<Bui
             let store = store::counts_by_window(node)?;
             Ok(with_store(ValueType::Text, store, move |store| {
                 windows::WindowStoreCounter { store, size }
+            }))
+        }
+        "versioned_asof" => {
+            let back = node.number("back_ms")?;
+            let store = store::versions(node, input)?;
+            Ok(with_store(ValueType::Text, store, move |store| keyed::VersionedAsOf {
+                store,
+                back,
             }))
         }
         "session_probe" => {
@@ -131,10 +138,6 @@ pub(crate) fn processor<K: CaseKey>(node: &Node, input: ValueType) -> Result<Bui
         }
         other => Err(CaseError::Unsupported(format!("processor {other}"))),
     }
-}
-
-fn every(node: &Node) -> Result<Duration> {
-    Ok(Duration::from_millis(node.number("interval_ms")?.unsigned_abs()))
 }
 
 fn without_store<K, C>(out: ValueType, new: impl Fn() -> C + Send + Sync + 'static) -> Built<Dynamic<K>>

@@ -1,13 +1,12 @@
 //! The stores of the canned processors.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kstreams_dsl::StreamsBuilder;
 use kstreams_store::Logging;
 use kstreams_topology::Topology;
 use kstreams_topology::stores::{
-    KeyValueStore, SessionStore, StoreBuilder, StoreKind, Stores, WindowOptions, WindowStore,
+    KeyValueStore, SessionStore, StoreBuilder, StoreKind, Stores, VersionedKeyValueStore, WindowOptions, WindowStore,
 };
 
 use crate::case::{Node, Result};
@@ -23,11 +22,15 @@ pub(super) type WindowCounts = WindowStore<Key, Value>;
 /// A session store of counts.
 pub(super) type SessionCounts = SessionStore<Key, Value>;
 
+/// A versioned store.
+pub(super) type Versions = VersionedKeyValueStore<Key, Value>;
+
 /// A store of a canned processor.
 pub(crate) enum AnyStore {
     KeyValues(StoreBuilder<KeyValues>),
     WindowCounts(StoreBuilder<WindowCounts>),
     SessionCounts(StoreBuilder<SessionCounts>),
+    Versions(StoreBuilder<Versions>),
 }
 
 macro_rules! any_store {
@@ -59,7 +62,7 @@ macro_rules! any_store {
     };
 }
 
-any_store!(KeyValues, WindowCounts, SessionCounts);
+any_store!(KeyValues, WindowCounts, SessionCounts, Versions);
 
 /// The key-value store that a processor's node describes.
 pub(super) fn key_values(node: &Node, stored: ValueType) -> Result<StoreBuilder<KeyValues>> {
@@ -70,13 +73,21 @@ pub(super) fn key_values(node: &Node, stored: ValueType) -> Result<StoreBuilder<
 
 /// The window store that a processor's node describes.
 pub(super) fn counts_by_window(node: &Node) -> Result<StoreBuilder<WindowCounts>> {
-    let options = WindowOptions::new(millis(node, "retention_ms")?, millis(node, "window_ms")?);
+    let options = WindowOptions::new(node.millis("retention_ms")?, node.millis("window_ms")?);
     build(node, |stores| stores.window_with(options, key_serde(), counts()))
+}
+
+/// The versioned store that a processor's node describes.
+pub(super) fn versions(node: &Node, stored: ValueType) -> Result<StoreBuilder<Versions>> {
+    let history = node.millis("history_ms")?;
+    build(node, |stores| {
+        stores.versioned_with(history, None, (key_serde(), Arc::new(ValueSerde(stored))))
+    })
 }
 
 /// The session store that a processor's node describes.
 pub(super) fn counts_by_session(node: &Node) -> Result<StoreBuilder<SessionCounts>> {
-    let retention = millis(node, "retention_ms")?;
+    let retention = node.millis("retention_ms")?;
     build(node, |stores| stores.session_with(retention, key_serde(), counts()))
 }
 
@@ -86,10 +97,6 @@ fn key_serde() -> Arc<KeySerde> {
 
 fn counts() -> Arc<ValueSerde> {
     Arc::new(ValueSerde(ValueType::Long))
-}
-
-pub(super) fn millis(node: &Node, field: &str) -> Result<Duration> {
-    Ok(Duration::from_millis(node.number(field)?.unsigned_abs()))
 }
 
 fn build<S: StoreKind>(node: &Node, new: impl FnOnce(Stores) -> StoreBuilder<S>) -> Result<StoreBuilder<S>> {

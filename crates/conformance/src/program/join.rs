@@ -1,5 +1,7 @@
 //! Joins.
 
+use kstreams_dsl::JoinWindows;
+
 use super::{Global, Handle, Held, Program, Stream, Table, materialized};
 use crate::case::{CaseError, Node, Result, malformed};
 use crate::function;
@@ -41,7 +43,9 @@ impl Program {
             ("stream_table_join", Handle::WindowedStream(left), right) => table_join(node, &left, right),
             ("table_table_join", Handle::Table(left), right) => tables(node, &left, right),
             ("table_table_join", Handle::WindowedTable(left), right) => tables(node, &left, right),
-            ("stream_stream_join" | "fk_join", ..) => Err(CaseError::Unsupported(node.op.clone())),
+            ("stream_stream_join", Handle::Stream(left), right) => stream_join(node, &left, right),
+            ("stream_stream_join", Handle::WindowedStream(left), right) => stream_join(node, &left, right),
+            ("fk_join", ..) => Err(CaseError::Unsupported(node.op.clone())),
             _ => malformed(format!("wrong sides of {}", node.id)),
         }
     }
@@ -49,6 +53,47 @@ impl Program {
 
 fn no_kind<T>(node: &Node) -> Result<T> {
     malformed(format!("no join kind {} in {}", node.json("kind"), node.op))
+}
+
+fn stream_join<K: Held>(node: &Node, left: &Stream<K>, right: Handle) -> Result<Handle> {
+    let Some(right) = K::as_stream(right).filter(|right| right.key == left.key) else {
+        return malformed(format!("wrong sides of {}", node.id));
+    };
+    let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+    let join = move |key: &Option<K>, left: Option<&Value>, right: Option<&Value>| {
+        call(seen(key.as_ref()).as_ref(), left, right)
+    };
+    let windows = JoinWindows::of_time_difference(node.millis("before_ms")?)
+        .grace(node.millis("grace_ms")?)
+        .before(node.millis("before_ms")?)
+        .after(node.millis("after_ms")?);
+    let (a, b) = (&left.stream, &right.stream);
+    let joined = match node.text("kind")? {
+        "inner" => a.join(b, windows, move |key, left, right| join(key, Some(left), Some(right))),
+        "left" => a.left_join(b, windows, move |key, left, right| join(key, Some(left), right)),
+        "outer" => a.outer_join(b, windows, join),
+        _ => return no_kind(node),
+    };
+    let mut joined = joined
+        .key_serde(KeySerde(left.key))
+        .left_value_serde(ValueSerde(left.value))
+        .right_value_serde(ValueSerde(right.value));
+    if let Some(name) = &node.name {
+        joined = joined.named(name);
+    }
+    let store = node.store()?.unwrap_or_default();
+    if let Some(name) = store.name {
+        joined = joined.store_name(name);
+    }
+    joined = match store.kind.as_deref() {
+        Some("in_memory") => joined.in_memory(),
+        Some("persistent") => joined.persistent(),
+        _ => joined,
+    };
+    if store.logging == Some(false) {
+        joined = joined.unlogged();
+    }
+    Ok(K::stream(Stream::new((*joined).clone(), left.key, out)))
 }
 
 fn table_join<K: Held>(node: &Node, left: &Stream<K>, right: Handle) -> Result<Handle> {
