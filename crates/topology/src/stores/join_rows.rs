@@ -23,7 +23,8 @@ impl<K: Data, L: Data, R: Data> StoreKind for JoinRows<K, L, R> {
     }
 }
 
-/// The serdes of a [`JoinRows`] store of one task.
+/// The serdes of a [`JoinRows`] store of one task, and what both sides of its join know of time: a store's front is the one
+/// place that two nodes of a task have in common.
 pub struct JoinRowsFront<K, L, R> {
     topic: String,
     key: Arc<dyn Serde<K>>,
@@ -31,6 +32,55 @@ pub struct JoinRowsFront<K, L, R> {
     right: Arc<dyn Serde<R>>,
     row_key: Vec<u8>,
     value: Vec<u8>,
+    times: JoinTimes,
+}
+
+/// What both sides of a join know of time, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinTimes {
+    /// The latest time of any record.
+    stream_time: i64,
+    /// No record without a match is older than this; `None` if that is not known.
+    oldest: Option<i64>,
+    /// The wall-clock time before which the records are not looked through again.
+    next_sweep: i64,
+}
+
+impl JoinTimes {
+    const UNKNOWN: Self = Self {
+        stream_time: -1,
+        oldest: None,
+        next_sweep: 0,
+    };
+
+    /// Takes note of a record's time; the latest so far.
+    pub fn observe(&mut self, timestamp: i64) -> i64 {
+        self.stream_time = self.stream_time.max(timestamp);
+        self.stream_time
+    }
+
+    /// A record of this time found no match.
+    pub fn wait_for(&mut self, timestamp: i64) {
+        self.oldest = Some(self.oldest.map_or(timestamp, |oldest| oldest.min(timestamp)));
+    }
+
+    /// The records are being looked through, and this is the time of the next one. Like Java, this is also where the next
+    /// sweep begins if this one ends here.
+    pub fn pass(&mut self, timestamp: i64) {
+        self.oldest = Some(timestamp);
+    }
+
+    /// Whether it is time to look through the records. The bound is that of the side that asks, as in Java: where the
+    /// window's sides differ, records of the other side may be due and still wait.
+    pub fn begin_sweep(&mut self, wait_ms: i64, (now, interval): (i64, i64)) -> bool {
+        let waiting = |oldest: i64| oldest.saturating_add(wait_ms) >= self.stream_time;
+        if self.oldest.is_some_and(waiting) || now < self.next_sweep {
+            return false;
+        }
+        self.next_sweep = now.saturating_add(interval);
+        self.oldest = None;
+        true
+    }
 }
 
 impl<K: Data, L: Data, R: Data> JoinRowsFront<K, L, R> {
@@ -43,6 +93,7 @@ impl<K: Data, L: Data, R: Data> JoinRowsFront<K, L, R> {
             right,
             row_key: Vec::new(),
             value: Vec::new(),
+            times: JoinTimes::UNKNOWN,
         }
     }
 }
@@ -87,6 +138,11 @@ pub struct JoinRowsView<'a, K, L, R> {
 }
 
 impl<K: Data, L: Data, R: Data> JoinRowsView<'_, K, L, R> {
+    /// What both sides of the join know of time.
+    pub fn times(&mut self) -> &mut JoinTimes {
+        &mut self.front.times
+    }
+
     /// Adds a row.
     pub fn add(&mut self, key: &K, timestamp: i64, value: &SideValue<L, R>) -> Result<()> {
         let side = match value {

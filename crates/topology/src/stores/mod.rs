@@ -27,7 +27,7 @@ mod window;
 pub use buffer::{BufferedRecord, TimeOrderedBuffer, TimeOrderedBufferView};
 pub use entries::Entries;
 pub use front::KeyValueFront;
-pub use join_rows::{JoinRow, JoinRows, JoinRowsFront, JoinRowsView, JoinSide, SideValue};
+pub use join_rows::{JoinRow, JoinRows, JoinRowsFront, JoinRowsView, JoinSide, JoinTimes, SideValue};
 pub use key_value::{KeyValueStore, KeyValueView};
 pub use kstreams_store::PutOutcome;
 pub use kstreams_store::state::kind::SuppressionTotals;

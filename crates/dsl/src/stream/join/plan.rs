@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kstreams_store::{EngineKind, Kind as StoreType, Logging, StoreSpec, WindowLayout};
 use kstreams_topology::graph::Node;
 use kstreams_topology::stores::{
-    JoinRowsFront, StoreBuilder, StoreDefinition, StoreHandle, StoreKind, WindowFront, WindowStore,
+    JoinRows, JoinRowsFront, StoreBuilder, StoreDefinition, StoreHandle, StoreKind, WindowFront, WindowStore,
 };
 use kstreams_topology::{Data, Nullable, Record};
 
@@ -18,7 +18,6 @@ use super::pair::{Left, PairJoiner, Right};
 use super::self_join::SelfJoin;
 use super::side::{Rule, SideNode};
 use super::stream::StreamJoin;
-use super::unmatched::{Unmatched, UnmatchedFront};
 use super::windowed::WindowedNode;
 use crate::error::{Error, Result};
 use crate::option::{Serdes, SharedSerde};
@@ -180,10 +179,10 @@ impl JoinStores {
         name: &str,
         (key, left): (SharedSerde<K>, SharedSerde<L>),
         right: SharedSerde<R>,
-    ) -> JoinStore<Unmatched<K, L, R>> {
+    ) -> JoinStore<JoinRows<K, L, R>> {
         let spec = spec(name, StoreType::List, self.logging.clone());
         self.of(StoreBuilder::new(spec, move |topic| {
-            UnmatchedFront::new(JoinRowsFront::new(topic, key.clone(), left.clone(), right.clone()))
+            JoinRowsFront::new(topic, key.clone(), left.clone(), right.clone())
         }))
     }
 
@@ -231,7 +230,7 @@ struct Lowered<K: Nullable, L: Data, R: Data, V> {
     join: StreamStream<K, L, R, V>,
     left: JoinStore<WindowStore<K::Inner, L>>,
     right: JoinStore<WindowStore<K::Inner, R>>,
-    unmatched: Option<JoinStore<Unmatched<K::Inner, L, R>>>,
+    unmatched: Option<JoinStore<JoinRows<K::Inner, L, R>>>,
 }
 
 impl<K: Nullable, L: Data, R: Data, V: Nullable> Lowered<K, L, R, V> {

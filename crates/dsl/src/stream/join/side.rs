@@ -3,13 +3,13 @@
 use std::marker::PhantomData;
 
 use kstreams_topology::graph::{Input, Node, NodeContext};
-use kstreams_topology::stores::{JoinRow, JoinSide, SideValue, StoreHandle, WindowStore};
+use kstreams_topology::stores::{JoinRow, JoinRows, JoinSide, SideValue, StoreHandle, WindowStore};
 use kstreams_topology::{Data, Error, Nullable, Record};
 
 use super::JoinWindows;
 use super::pair::{PairJoiner, Side, forward_joined};
 use super::plan::JoinKind;
-use super::unmatched::Unmatched;
+use super::unmatched::next_rows;
 
 /// What both sides of a join go by.
 pub(super) struct Rule<K: Nullable, L, R, V2> {
@@ -17,7 +17,7 @@ pub(super) struct Rule<K: Nullable, L, R, V2> {
     pub(super) windows: JoinWindows,
     pub(super) joiner: PairJoiner<K, L, R, V2>,
     /// Where records without a match wait. Inner joins have none, and neither have those that wait for nothing.
-    pub(super) unmatched: Option<StoreHandle<Unmatched<K::Inner, L, R>>>,
+    pub(super) unmatched: Option<StoreHandle<JoinRows<K::Inner, L, R>>>,
 }
 
 impl<K: Nullable, L, R, V2> Clone for Rule<K, L, R, V2> {
@@ -72,12 +72,12 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
     fn sweep_if_due(
         &self,
         cx: &mut NodeContext<'_>,
-        store: StoreHandle<Unmatched<K::Inner, L, R>>,
+        store: StoreHandle<JoinRows<K::Inner, L, R>>,
         record: &Record<K, S::This>,
     ) -> Result<(), Error> {
         let clock = (cx.wall_clock(), cx.emit_interval());
         let wait = self.after.saturating_add(self.rule.windows.grace);
-        if cx.store(store).times.begin_sweep(wait, clock) {
+        if cx.store(store).times().begin_sweep(wait, clock) {
             self.sweep(cx, store, record)?;
         }
         Ok(())
@@ -88,15 +88,15 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
     fn sweep(
         &self,
         cx: &mut NodeContext<'_>,
-        store: StoreHandle<Unmatched<K::Inner, L, R>>,
+        store: StoreHandle<JoinRows<K::Inner, L, R>>,
         record: &Record<K, S::This>,
     ) -> Result<(), Error> {
         let (mut open_left, mut open_right) = (false, false);
         let mut behind = None;
         loop {
-            let (rows, more) = cx.store(store).next_rows(behind.as_ref())?;
+            let (rows, more) = next_rows(&mut cx.store(store), behind.as_ref())?;
             for row in rows {
-                cx.store(store).times.pass(row.timestamp);
+                cx.store(store).times().pass(row.timestamp);
                 if open_left && open_right {
                     return Ok(());
                 }
@@ -108,7 +108,7 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
                     *open = true;
                 } else {
                     self.forward_unmatched(cx, &row, record)?;
-                    cx.store(store).rows.remove_row(&row)?;
+                    cx.store(store).remove_row(&row)?;
                 }
                 behind = Some(row);
             }
@@ -164,7 +164,7 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
         (time, other): (i64, S::Other),
     ) -> Result<(), Error> {
         if let (Some(store), Some(key)) = (self.rule.unmatched, record.key.as_option()) {
-            cx.store(store).rows.remove(key, time, S::OTHER)?;
+            cx.store(store).remove(key, time, S::OTHER)?;
         }
         let pair = Record {
             key: record.key.clone(),
@@ -179,9 +179,9 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
     fn wait_or_forward(&self, cx: &mut NodeContext<'_>, record: Record<K, S::This>, until: i64) -> Result<(), Error> {
         if let (Some(store), Some(key)) = (self.rule.unmatched, record.key.as_option()) {
             let mut unmatched = cx.store(store);
-            if until >= unmatched.times.observe(record.timestamp) {
-                unmatched.times.wait_for(record.timestamp);
-                return unmatched.rows.add(key, record.timestamp, &S::side_value(record.value));
+            if until >= unmatched.times().observe(record.timestamp) {
+                unmatched.times().wait_for(record.timestamp);
+                return unmatched.add(key, record.timestamp, &S::side_value(record.value));
             }
         }
         self.forward_alone(cx, record)
@@ -221,7 +221,7 @@ where
             headers,
         } = input.take::<K, V>();
         let unmatched = self.rule.unmatched;
-        let stream_time = unmatched.map(|store| cx.store(store).times.observe(timestamp));
+        let stream_time = unmatched.map(|store| cx.store(store).times().observe(timestamp));
         let has_key = key.as_option().is_some();
         let Some(value) = value.into_option().filter(|_| has_key || self.is_outer()) else {
             cx.drop_record();
