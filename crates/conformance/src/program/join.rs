@@ -113,16 +113,15 @@ fn table_join<K: Held>(node: &Node, left: &Stream<K>, right: Handle) -> Result<H
             .left_join_table(&right.table, move |key, left, right| join(key, &left, right.as_ref())),
         _ => return no_kind(node),
     };
-    if node.has("grace_ms") {
-        return Err(CaseError::Unsupported("grace_ms".to_owned()));
-    }
-    let joined = joined
+    let mut joined = joined
         .key_serde(KeySerde(left.key))
         .left_value_serde(ValueSerde(left.value));
-    let joined = match &node.name {
-        Some(name) => joined.named(name),
-        None => joined,
-    };
+    if node.has("grace_ms") {
+        joined = joined.grace(node.millis("grace_ms")?);
+    }
+    if let Some(name) = &node.name {
+        joined = joined.named(name);
+    }
     Ok(K::stream(Stream::new((*joined).clone(), left.key, out)))
 }
 
