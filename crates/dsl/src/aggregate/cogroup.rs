@@ -221,6 +221,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
         for node in nodes {
             draft.attach(node, merge);
         }
+        draft.at_mut(merge).window_grace_ms = store.window_grace_ms();
         Ok(store.planned(merge, name))
     }
 
@@ -255,6 +256,9 @@ trait SharedStore: 'static {
 
     fn lower(&self, lowering: &mut Lowering, site: &Site) -> Result<Self::Lowered>;
 
+    /// Of windows: how long after its end one takes no more records.
+    fn window_grace_ms(&self) -> Option<i64>;
+
     fn planned(&self, node: NodeId, name: String) -> TablePlan<Self::Key, Self::Value>;
 }
 
@@ -270,6 +274,10 @@ macro_rules! shared_store {
 
         fn lower(&self, lowering: &mut Lowering, site: &Site) -> Result<Self::Lowered> {
             self.lower(lowering, site)
+        }
+
+        fn window_grace_ms(&self) -> Option<i64> {
+            self.window_grace_ms()
         }
 
         fn planned(&self, node: NodeId, name: String) -> TablePlan<Self::Key, A> {

@@ -36,6 +36,11 @@ impl<K: Data, A: Data> Kept<K, A> {
         })
     }
 
+    /// It has no windows that could close.
+    pub(super) fn window_grace_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// What the table comes to, with this node as the one whose children get its changes.
     pub(super) fn planned(&self, node: NodeId, name: String) -> TablePlan<K, A> {
         TablePlan {

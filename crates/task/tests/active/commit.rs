@@ -156,7 +156,10 @@ fn a_changelog_is_applied_before_the_task_runs() -> Shown {
     ];
     assert_eq!(task.restore(&changelog, records, 12)?, 3);
     assert_eq!(task.changelogs()[0].offset, Some(12));
-    assert!(task.restore(&partition("elsewhere"), [] as [ChangelogRecord<'_>; 0], 0).is_err());
+    assert!(
+        task.restore(&partition("elsewhere"), [] as [ChangelogRecord<'_>; 0], 0)
+            .is_err()
+    );
     task.complete_restoration(&[], 0, &mut sent)?;
     assert_eq!(task.counters().restored, 3);
 

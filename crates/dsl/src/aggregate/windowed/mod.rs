@@ -166,6 +166,7 @@ impl<K: Data, V: Nullable, W: WindowSpec> Divided<K, V, W> {
             lowering.processor(site, factory, &[lowered.name.clone()])
         });
         draft.attach(parent, node);
-        Ok(store.planned(draft, node, name))
+        draft.at_mut(node).window_grace_ms = store.window_grace_ms();
+        Ok(store.planned(node, name))
     }
 }

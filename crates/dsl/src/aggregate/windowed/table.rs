@@ -285,10 +285,13 @@ impl<K: Data, A: Data, W: WindowSpec> WindowTable<K, A, W> {
         })
     }
 
+    /// How long after its end a window takes no more records.
+    pub(crate) fn window_grace_ms(&self) -> Option<i64> {
+        Some(self.windowing.windows.sweep().map_or(0, |sweep| sweep.late_ms))
+    }
+
     /// What the table comes to, with this node as the one whose children get its changes.
-    pub(crate) fn planned(&self, draft: &mut Draft, node: NodeId, name: String) -> TablePlan<Windowed<K>, A> {
-        let grace_ms = self.windowing.windows.sweep().map_or(0, |sweep| sweep.late_ms);
-        draft.at_mut(node).window_grace_ms = Some(grace_ms);
+    pub(crate) fn planned(&self, node: NodeId, name: String) -> TablePlan<Windowed<K>, A> {
         TablePlan {
             node,
             name,
