@@ -2,11 +2,13 @@
 
 use std::ops::{Bound, RangeBounds};
 
+use crate::small::Small;
+
 /// A range of keys in the order of their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
-    pub(crate) start: Bound<Vec<u8>>,
-    pub(crate) end: Bound<Vec<u8>>,
+    pub(crate) start: Bound<Small>,
+    pub(crate) end: Bound<Small>,
 }
 
 /// The order in which a range is read.
@@ -26,7 +28,7 @@ impl KeyRange {
 
     /// From `from` to `to`, both inclusive; `None` leaves that end open. An inverted range holds nothing.
     pub fn between(from: Option<&[u8]>, to: Option<&[u8]>) -> Self {
-        let bound = |key: Option<&[u8]>| key.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
+        let bound = |key: Option<&[u8]>| key.map_or(Bound::Unbounded, |key| Bound::Included(Small::from(key)));
         Self {
             start: bound(from),
             end: bound(to),
@@ -36,8 +38,29 @@ impl KeyRange {
     /// Every key behind this one.
     pub fn after(key: &[u8]) -> Self {
         Self {
-            start: Bound::Excluded(key.to_vec()),
+            start: Bound::Excluded(Small::from(key)),
             end: Bound::Unbounded,
+        }
+    }
+
+    /// From this key on.
+    pub(crate) fn from_key(key: &[u8]) -> Self {
+        Self::between(Some(key), None)
+    }
+
+    /// What lies before this key.
+    pub(crate) fn before_key(key: &[u8]) -> Self {
+        Self {
+            start: Bound::Unbounded,
+            end: Bound::Excluded(Small::from(key)),
+        }
+    }
+
+    /// From `from` to `to`, the second exclusive.
+    pub(crate) fn half_open_between(from: &[u8], to: &[u8]) -> Self {
+        Self {
+            start: Bound::Included(Small::from(from)),
+            end: Bound::Excluded(Small::from(to)),
         }
     }
 
@@ -52,11 +75,11 @@ impl KeyRange {
             *last += 1;
         }
         Self {
-            start: Bound::Included(prefix.to_vec()),
+            start: Bound::Included(Small::from(prefix)),
             end: if end.is_empty() {
                 Bound::Unbounded
             } else {
-                Bound::Excluded(end)
+                Bound::Excluded(Small::from(&*end))
             },
         }
     }
@@ -65,9 +88,9 @@ impl KeyRange {
     pub fn is_empty(&self) -> bool {
         match (&self.start, &self.end) {
             (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start), Bound::Included(end)) => **start > **end,
             (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
-                start >= end
+                **start >= **end
             }
         }
     }
@@ -81,15 +104,15 @@ impl KeyRange {
     #[cfg(feature = "rocksdb")]
     pub(crate) fn half_open(&self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         // The next key after k is k with a zero byte behind it.
-        let next = |key: &Vec<u8>| [key.as_slice(), &[0]].concat();
+        let next = |key: &Small| [&**key, &[0]].concat();
         let start = match &self.start {
-            Bound::Included(key) => Some(key.clone()),
+            Bound::Included(key) => Some(key.to_vec()),
             Bound::Excluded(key) => Some(next(key)),
             Bound::Unbounded => None,
         };
         let end = match &self.end {
             Bound::Included(key) => Some(next(key)),
-            Bound::Excluded(key) => Some(key.clone()),
+            Bound::Excluded(key) => Some(key.to_vec()),
             Bound::Unbounded => None,
         };
         (start, end)
@@ -98,8 +121,8 @@ impl KeyRange {
     /// The two ends, borrowed.
     pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         (
-            self.start.as_ref().map(Vec::as_slice),
-            self.end.as_ref().map(Vec::as_slice),
+            self.start.as_ref().map(|key| &**key),
+            self.end.as_ref().map(|key| &**key),
         )
     }
 }
@@ -110,8 +133,8 @@ mod tests {
 
     #[test]
     fn prefix_ends_before_the_next_one() {
-        assert_eq!(KeyRange::prefix(b"ab").end, Bound::Excluded(b"ac".to_vec()));
-        assert_eq!(KeyRange::prefix(&[1, 0xff]).end, Bound::Excluded(vec![2]));
+        assert_eq!(KeyRange::prefix(b"ab").end, Bound::Excluded(Small::from(&b"ac"[..])));
+        assert_eq!(KeyRange::prefix(&[1, 0xff]).end, Bound::Excluded(Small::from(&[2][..])));
         assert_eq!(KeyRange::prefix(&[0xff, 0xff]).end, Bound::Unbounded);
         assert_eq!(KeyRange::prefix(&[]).end, Bound::Unbounded);
     }

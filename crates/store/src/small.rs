@@ -27,6 +27,14 @@ impl Small {
     }
 }
 
+impl PartialEq for Small {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Small {}
+
 impl Default for Small {
     fn default() -> Self {
         Self::Inline(0, [0; INLINE])

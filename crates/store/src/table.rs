@@ -4,14 +4,14 @@
 //! engine are all made of it. The ordered index is built at the first range and kept from then on, so that stores that
 //! are never ranged over never pay for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::hash::BuildHasher;
 use std::mem;
 use std::ops::Bound;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::range::KeyRange;
+use crate::range::{KeyRange, Order};
 use crate::small::Small;
 
 /// The number of a slot. [`NONE`] is none.
@@ -31,6 +31,25 @@ pub(crate) struct Table<T> {
 enum Place<T> {
     Full(Small, T),
     Free(Slot),
+}
+
+/// The slots of a range.
+pub(crate) struct Slots<'a> {
+    keys: Option<btree_map::Range<'a, Box<[u8]>, Slot>>,
+    order: Order,
+}
+
+impl Iterator for Slots<'_> {
+    type Item = Slot;
+
+    fn next(&mut self) -> Option<Slot> {
+        let keys = self.keys.as_mut()?;
+        let (_, &slot) = match self.order {
+            Order::Forward => keys.next(),
+            Order::Reverse => keys.next_back(),
+        }?;
+        Some(slot)
+    }
 }
 
 impl<T> Default for Table<T> {
@@ -176,14 +195,13 @@ impl<T> Table<T> {
         }
     }
 
-    /// The slots of a range in the order of their keys; nothing before [`index`](Self::index) was called.
-    pub(crate) fn range<'a>(&'a self, range: &KeyRange) -> impl DoubleEndedIterator<Item = Slot> + use<'a, T> {
+    /// The slots of a range in the order of their keys, or the reverse; nothing before [`index`](Self::index) was called.
+    pub(crate) fn range(&self, range: &KeyRange, order: Order) -> Slots<'_> {
         let wanted = if range.is_empty() { None } else { self.order.as_ref() };
-        wanted
-            .map(|order| order.range::<[u8], _>(range.bounds()))
-            .into_iter()
-            .flatten()
-            .map(|(_, &slot)| slot)
+        Slots {
+            keys: wanted.map(|keys| keys.range::<[u8], _>(range.bounds())),
+            order,
+        }
     }
 
     /// Every slot in use, in the order in which they were filled as long as none was taken out.
@@ -201,7 +219,8 @@ mod tests {
 
     fn keys(table: &mut Table<u8>, range: &KeyRange) -> Vec<Vec<u8>> {
         table.index();
-        table.range(range).map(|slot| table.key(slot).to_vec()).collect()
+        let slots = table.range(range, Order::Forward);
+        slots.map(|slot| table.key(slot).to_vec()).collect()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::{Batch, Cause, Cursor, Engine};
 use crate::range::{KeyRange, Order};
 use crate::small::Small;
-use crate::table::{Slot, Table};
+use crate::table::{Slot, Slots, Table};
 
 #[derive(Default)]
 pub(crate) struct MemoryEngine {
@@ -48,13 +48,9 @@ impl Engine for MemoryEngine {
     }
 
     fn range(&self, range: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
-        let slots = self.entries.range(range);
         let mut cursor = MemoryCursor {
             entries: &self.entries,
-            slots: match order {
-                Order::Forward => Box::new(slots),
-                Order::Reverse => Box::new(slots.rev()),
-            },
+            slots: self.entries.range(range, order),
             here: None,
         };
         cursor.advance()?;
@@ -102,7 +98,7 @@ impl Engine for MemoryEngine {
 
 struct MemoryCursor<'a> {
     entries: &'a Table<Small>,
-    slots: Box<dyn Iterator<Item = Slot> + 'a>,
+    slots: Slots<'a>,
     here: Option<Slot>,
 }
 

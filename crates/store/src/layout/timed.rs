@@ -7,6 +7,8 @@
 //!
 //! Changelog keys are those of Kafka Streams: `key || start || sequence` and `key || end || start`.
 
+use std::ops::Range;
+
 use crate::spec::{Kind, TimeOrder};
 
 /// The key under which a store keeps its [`Seen`](crate::state) times: no segment has such a number.
@@ -101,7 +103,10 @@ impl Rows {
 
     /// Replaces `bytes` by those of the row that stands for another one in the order of time.
     pub(crate) fn by_time(&self, row: Row<'_>, bytes: &mut Vec<u8>) {
-        self.time_prefix(row.time, bytes);
+        bytes.clear();
+        bytes.extend_from_slice(&Self::segment_start(self.segment(row.time)));
+        bytes.push(BY_TIME);
+        self.push_time(row.time, bytes);
         bytes.extend_from_slice(row.key);
         self.push_rest(row.rest, bytes);
     }
@@ -114,16 +119,79 @@ impl Rows {
         bytes.extend_from_slice(key);
     }
 
-    /// Replaces `bytes` by what all rows of a time begin with, in the order of time.
-    pub(crate) fn time_prefix(&self, time: i64, bytes: &mut Vec<u8>) {
-        bytes.clear();
-        bytes.extend_from_slice(&Self::segment_start(self.segment(time)));
-        bytes.push(BY_TIME);
-        self.push_time(time, bytes);
+    /// The times of a segment from `from` to `to`, both inclusive, counted from the segment's begin; the second exclusive.
+    pub(crate) fn times_of(&self, segment: i64, from: i64, to: i64) -> Range<i64> {
+        let inside = |time: i64| time.rem_euclid(self.segment_ms);
+        let from = if self.segment(from) == segment { inside(from) } else { 0 };
+        let to = if self.segment(to) == segment {
+            inside(to) + 1
+        } else {
+            self.segment_ms
+        };
+        from..to
+    }
+
+    /// Replaces the two ends by those of the rows of a key with these times of a segment. There may be rows of other, longer
+    /// keys between them.
+    pub(crate) fn bounds_of_key(
+        &self,
+        segment: i64,
+        key: &[u8],
+        times: Range<i64>,
+        (from, to): (&mut Vec<u8>, &mut Vec<u8>),
+    ) {
+        for (end, inside) in [(from, times.start), (to, times.end)] {
+            self.key_prefix(segment, key, end);
+            self.push_inside(inside, end);
+        }
+    }
+
+    /// Replaces the two ends by those of the rows of keys from one to another. There may be rows of other keys between them.
+    pub(crate) fn bounds_of_keys(
+        &self,
+        segment: i64,
+        (first, last): (Option<&[u8]>, Option<&[u8]>),
+        (from, to): (&mut Vec<u8>, &mut Vec<u8>),
+    ) {
+        self.key_prefix(segment, first.unwrap_or_default(), from);
+        let Some(last) = last else {
+            to.clear();
+            to.extend_from_slice(&Self::segment_start(segment));
+            return to.push(BY_TIME);
+        };
+        // Rows of a key that begins another stand behind those of the other where their time's first byte is the larger one.
+        let behind = self.largest_first_byte() + 1;
+        let end = last.iter().position(|byte| *byte < behind).unwrap_or(last.len());
+        self.key_prefix(segment, last.get(..end).unwrap_or_default(), to);
+        to.push(behind);
+    }
+
+    /// Replaces the two ends by those of the rows with these times of a segment, in the order of time.
+    pub(crate) fn bounds_of_times(&self, segment: i64, times: Range<i64>, (from, to): (&mut Vec<u8>, &mut Vec<u8>)) {
+        for (end, inside) in [(from, times.start), (to, times.end)] {
+            end.clear();
+            end.extend_from_slice(&Self::segment_start(segment));
+            end.push(BY_TIME);
+            self.push_inside(inside, end);
+        }
+    }
+
+    /// The largest first byte of a time inside a segment, or of the end of one.
+    fn largest_first_byte(&self) -> u8 {
+        let bytes = self.segment_ms.to_be_bytes();
+        let [first, _, _, _, short, ..] = bytes;
+        if self.segment_ms <= SHORT_SEGMENT_MS {
+            short
+        } else {
+            first
+        }
     }
 
     fn push_time(&self, time: i64, bytes: &mut Vec<u8>) {
-        let inside = time.rem_euclid(self.segment_ms);
+        self.push_inside(time.rem_euclid(self.segment_ms), bytes);
+    }
+
+    fn push_inside(&self, inside: i64, bytes: &mut Vec<u8>) {
         if self.segment_ms <= SHORT_SEGMENT_MS {
             bytes.extend_from_slice(&(inside as u32).to_be_bytes());
         } else {

@@ -14,10 +14,11 @@ use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::small::Small;
 use crate::spec::Changelog;
 use crate::state::Forward;
+use crate::state::cache::Entry;
 use crate::state::flushed::Flushed;
 use crate::state::kind::{self, DirtyKeys};
 use crate::state::merge::{self, Range};
-use crate::state::seen::Seen;
+use crate::state::seen::{Part, Seen};
 use crate::table::Table;
 
 /// What a key and its value weigh in the buffer beside their bytes, roughly.
@@ -142,15 +143,30 @@ impl Below {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<()> {
+        let part = if self.is_index(key) { Part::Index } else { Part::Put };
+        self.write_part(output, (key, value), context, part)
+    }
+
+    /// Whether these are the bytes of a row that stands for another one in the order of time.
+    fn is_index(&self, key: &[u8]) -> bool {
+        self.seen.is_some() && !Rows::is_by_key(key)
+    }
+
+    fn write_part(
+        &mut self,
+        output: &mut dyn Output,
+        (key, value): (&[u8], Option<&[u8]>),
+        context: &RecordContext,
+        part: Part,
+    ) -> Result<()> {
         if self.failed {
             return Err(self.identity.failed());
         }
         if self.read_only {
             return Err(self.identity.read_only());
         }
-        let is_indexed = self.seen.is_some() && !Rows::is_by_key(key);
         if let Some(Changelog::Own(_)) = &self.changelog
-            && !is_indexed
+            && part != Part::Index
         {
             let logged = self.log(output, key, value, context);
             self.failed = logged.is_err();
@@ -160,7 +176,7 @@ impl Below {
             let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
             // A deletion of a duplicate deletes nothing, it is only logged.
             let is_void = seen.rows.rest == Rest::Sequence && value.is_none();
-            if !seen.admits(row, is_indexed) || is_void {
+            if !seen.admits(row, part) || is_void {
                 return Ok(());
             }
         }
@@ -168,11 +184,15 @@ impl Below {
         Ok(())
     }
 
+    /// Like [`write`](Self::write), for the deletion of a row that may be too old to be there.
+    pub(super) fn remove(&mut self, output: &mut dyn Output, key: &[u8], context: &RecordContext) -> Result<()> {
+        self.write_part(output, (key, None), context, Part::Removal)
+    }
+
     /// Writes a change that left the cache, and says what of it is to be forwarded. A deletion of what was never there is
     /// neither written nor forwarded if anybody listens.
     pub(super) fn flush(&mut self, output: &mut dyn Output, forward: Forward, change: Flushed<'_>) -> Result<Passed> {
-        let is_indexed = self.seen.is_some() && !Rows::is_by_key(change.key);
-        if forward == Forward::Nothing || is_indexed {
+        if forward == Forward::Nothing || self.is_index(change.key) {
             self.write(output, change.key, change.new, change.context)?;
             return Ok(Passed::Nothing);
         }
@@ -345,14 +365,12 @@ impl Below {
         &'a self,
         range: &KeyRange,
         order: Order,
-        cached: Option<merge::Entries<'a>>,
+        cached: Option<merge::Entries<'a, Entry>>,
     ) -> Result<Range<'a>> {
-        let slots = self.buffer.range(range);
-        let buffer = &self.buffer;
-        let buffered = slots.filter_map(|slot| buffer.entry(slot).map(|(key, value)| (key, value.as_deref())));
-        let buffered: merge::Entries<'a> = match order {
-            Order::Forward => Box::new(buffered),
-            Order::Reverse => Box::new(buffered.rev()),
+        let buffered = merge::Entries {
+            table: &self.buffer,
+            slots: self.buffer.range(range, order),
+            value: |value: &Option<Small>| value.as_deref(),
         };
         let resting = if range.is_empty() {
             None

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kstreams_wire::{Header, Headers, TopicName};
 
 use crate::context::RecordContext;
-use crate::range::KeyRange;
 use crate::small::Small;
 use crate::state::flushed::Flushed;
 use crate::state::list::{By, Links, List};
@@ -328,11 +327,6 @@ impl Cache {
         &self.context
     }
 
-    /// The key and the entry in a slot.
-    pub(super) fn entry(&self, slot: Slot) -> Option<(&[u8], &Entry)> {
-        self.entries.entry(slot)
-    }
-
     /// The change that the entry cleaned last stands for.
     pub(super) fn change(&self, slot: Slot) -> Option<Flushed<'_>> {
         let (key, entry) = self.entries.entry(slot)?;
@@ -350,14 +344,14 @@ impl Cache {
         self.recent = NONE;
     }
 
-    /// Prepares for [`range`](Self::range).
+    /// Puts the [entries](Self::entries) in order.
     pub(super) fn index(&mut self) {
         self.entries.index();
     }
 
-    /// The slots of a range in key order.
-    pub(super) fn range<'a>(&'a self, range: &KeyRange) -> impl DoubleEndedIterator<Item = Slot> + use<'a> {
-        self.entries.range(range)
+    /// The entries, once they are [indexed](Self::index).
+    pub(super) fn entries(&self) -> &Table<Entry> {
+        &self.entries
     }
 }
 

@@ -6,23 +6,30 @@ use crate::engine::{Cause, Cursor};
 use crate::error::Result;
 use crate::identity::Identity;
 use crate::range::Order;
+use crate::small::Small;
+use crate::state::cache::Entry;
+use crate::table::{Slots, Table};
 
-/// Keys and values of a layer above the engine, in order; `None` hides what lies below.
-pub(super) type Entries<'a> = Box<dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a>;
+/// A part of a table above the engine. A value of `None` hides what lies below.
+pub(super) struct Entries<'a, T> {
+    pub(super) table: &'a Table<T>,
+    pub(super) slots: Slots<'a>,
+    pub(super) value: fn(&T) -> Option<&[u8]>,
+}
 
 /// The entries of a range, lent one by one. They stay as they were when the range was taken.
 pub struct Range<'a> {
     identity: &'a Identity,
     order: Order,
-    cached: Layer<'a>,
-    buffered: Layer<'a>,
+    cached: Layer<'a, Entry>,
+    buffered: Layer<'a, Option<Small>>,
     resting: Option<Box<dyn Cursor + 'a>>,
     /// The layers that stand on the entry lent last, and are to move on.
     lent: Stand,
 }
 
-struct Layer<'a> {
-    entries: Option<Entries<'a>>,
+struct Layer<'a, T> {
+    entries: Option<Entries<'a, T>>,
     here: Option<(&'a [u8], Option<&'a [u8]>)>,
 }
 
@@ -33,9 +40,22 @@ struct Stand {
     resting: bool,
 }
 
-impl Layer<'_> {
+impl<'a, T> Layer<'a, T> {
+    fn new(entries: Option<Entries<'a, T>>) -> Self {
+        let mut layer = Self { entries, here: None };
+        layer.advance();
+        layer
+    }
+
     fn advance(&mut self) {
-        self.here = self.entries.as_mut().and_then(Iterator::next);
+        self.here = self.entries.as_mut().and_then(Entries::next);
+    }
+}
+
+impl<'a, T> Entries<'a, T> {
+    fn next(&mut self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+        let (key, held) = self.table.entry(self.slots.next()?)?;
+        Some((key, (self.value)(held)))
     }
 }
 
@@ -43,20 +63,15 @@ impl<'a> Range<'a> {
     pub(super) fn new(
         identity: &'a Identity,
         order: Order,
-        cached: Option<Entries<'a>>,
-        buffered: Entries<'a>,
+        cached: Option<Entries<'a, Entry>>,
+        buffered: Entries<'a, Option<Small>>,
         resting: Option<Box<dyn Cursor + 'a>>,
     ) -> Self {
-        let layer = |entries: Option<Entries<'a>>| {
-            let mut layer = Layer { entries, here: None };
-            layer.advance();
-            layer
-        };
         Self {
             identity,
             order,
-            cached: layer(cached),
-            buffered: layer(Some(buffered)),
+            cached: Layer::new(cached),
+            buffered: Layer::new(Some(buffered)),
             resting,
             lent: Stand::default(),
         }
@@ -69,17 +84,27 @@ impl<'a> Range<'a> {
 
     /// The next key and value. They are lent until the next call.
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step()?;
+        Ok(self.entry())
+    }
+
+    /// Moves on to the next entry; says whether there is one.
+    pub(super) fn step(&mut self) -> Result<bool> {
         loop {
             self.advance()?;
             let Some(lent) = self.next_stand() else {
-                return Ok(None);
+                return Ok(false);
             };
             self.lent = lent;
             if self.value_here().is_some() {
-                break;
+                return Ok(true);
             }
         }
-        Ok(self.here().and_then(|(key, value)| Some((key, value?))))
+    }
+
+    /// The entry moved on to last.
+    pub(super) fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.here().and_then(|(key, value)| Some((key, value?)))
     }
 
     fn advance(&mut self) -> Result<()> {

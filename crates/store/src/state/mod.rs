@@ -220,13 +220,10 @@ impl State {
     }
 
     fn indexed_range(&self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
-        let cached = self.cache.as_ref().map(|cache| {
-            let slots = cache.range(range);
-            let entries = slots.filter_map(|slot| cache.entry(slot).map(|(key, entry)| (key, entry.value())));
-            match order {
-                Order::Forward => Box::new(entries) as merge::Entries<'_>,
-                Order::Reverse => Box::new(entries.rev()),
-            }
+        let cached = self.cache.as_ref().map(|cache| merge::Entries {
+            table: cache.entries(),
+            slots: cache.entries().range(range, order),
+            value: Entry::value,
         });
         self.below.range(range, order, cached)
     }

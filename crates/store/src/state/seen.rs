@@ -27,6 +27,17 @@ pub(super) struct Seen {
     pub(super) dropped: u64,
 }
 
+/// What is written to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A value or its deletion.
+    Put,
+    /// The deletion of a session that another one takes the place of. It is never counted as too late.
+    Removal,
+    /// The row that stands for another one in the order of time.
+    Index,
+}
+
 impl Seen {
     /// What a store of this kind remembers, read from its engine. `None` for kinds without times.
     pub(super) fn load(kind: Kind, engine_kind: EngineKind, engine: &dyn Engine) -> Result<Option<Self>, Cause> {
@@ -67,14 +78,26 @@ impl Seen {
         Self { dropped, ..self }
     }
 
-    /// Rows at this time and before are not visible.
+    /// Rows at this time and before are not visible. A store on disk that is read by the time of windows sees one
+    /// millisecond more than others, as in Kafka Streams.
     pub(super) fn horizon(&self) -> i64 {
+        let sees_more = self.rows.by_time && !self.in_memory && self.rows.rest != Rest::Start;
+        self.expired_to().saturating_sub(i64::from(sees_more))
+    }
+
+    /// What is put at this time or before comes too late.
+    fn expired_to(&self) -> i64 {
         self.observed
             .map_or(i64::MIN, |observed| observed.saturating_sub(self.rows.retention_ms))
     }
 
+    /// The first segment that may hold rows.
+    pub(super) fn live(&self) -> i64 {
+        self.live
+    }
+
     fn first_live(&self) -> i64 {
-        let expired = self.rows.segment(self.horizon());
+        let expired = self.rows.segment(self.expired_to());
         if !self.rows.by_time {
             return expired;
         }
@@ -91,16 +114,17 @@ impl Seen {
         }
     }
 
-    /// Whether the row of a put is to be stored; counts it as dropped if it comes too late. What only stands for a row in
-    /// the order of time comes behind that row, and is not counted again.
-    pub(super) fn admits(&mut self, row: Row<'_>, is_indexed: bool) -> bool {
-        self.observe(row.time);
+    /// Whether a write is to be stored; counts a put that comes too late as dropped.
+    pub(super) fn admits(&mut self, row: Row<'_>, part: Part) -> bool {
+        if part == Part::Put || (part == Part::Removal && !self.in_memory) {
+            self.observe(row.time);
+        }
         let late = if self.in_memory {
-            row.time <= self.horizon()
+            row.time <= self.expired_to()
         } else {
-            self.rows.segment(row.time) < self.rows.segment(self.horizon())
+            self.rows.segment(row.time) < self.rows.segment(self.expired_to())
         };
-        self.dropped += u64::from(late && !is_indexed);
+        self.dropped += u64::from(late && part == Part::Put);
         !late
     }
 

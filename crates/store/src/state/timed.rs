@@ -5,10 +5,9 @@
 //! disappear as time goes on.
 
 use crate::error::Result;
-use crate::layout::timed::{Rest, Row, Rows};
+use crate::layout::timed::{Rest, Row, Rows, SEEN};
 use crate::range::{KeyRange, Order};
 use crate::spec::Kind;
-use crate::state::cache::Entry;
 use crate::state::{State, Write};
 
 /// A row of a window or session store.
@@ -97,6 +96,29 @@ impl State {
         self.timed_put(write, row, value)
     }
 
+    /// Deletes a session, one that came too late to be there included: that is not counted.
+    pub fn session_remove(&mut self, write: &mut Write<'_>, key: &[u8], (start, end): (i64, i64)) -> Result<()> {
+        let row = Row {
+            key,
+            time: end,
+            rest: start,
+        };
+        if self.cache.is_some() {
+            return self.timed_put(write, row, None);
+        }
+        let Some(seen) = self.below.seen() else {
+            return Ok(());
+        };
+        let rows = seen.rows;
+        rows.by_key(row, &mut self.row);
+        self.below.remove(write.output, &self.row, write.context)?;
+        if rows.by_time {
+            rows.by_time(row, &mut self.row);
+            self.below.write(write.output, &self.row, None, write.context)?;
+        }
+        Ok(())
+    }
+
     /// How many puts came too late so far.
     pub fn dropped(&self) -> u64 {
         self.below.seen().map_or(self.below.too_old, |seen| seen.dropped)
@@ -115,15 +137,20 @@ impl State {
     }
 
     /// The rows with a time from `from` to `to`, both inclusive, of a store that is read by time: in the order of time, then
-    /// key. They are found even if they are older than the retention, until [`forget`](Self::forget) lets them go; with
-    /// `visible` only those that other reads find, too.
+    /// key. They are found even if they are older than the retention; with `visible` only those that other reads find, too.
+    ///
+    /// Says that rows before `from` are not asked for any more, see [`forget`](Self::forget).
     pub fn closed(&mut self, from: i64, to: i64, visible: bool) -> Result<Closed<'_>> {
-        let keys = self.indexed_rows(from, to, visible)?;
-        Ok(Closed {
+        self.forget(from);
+        self.index();
+        let mut closed = Closed {
             state: self,
-            keys,
+            bytes: Vec::new(),
+            ends: Vec::new(),
             taken: 0,
-        })
+        };
+        closed.find(from, to, visible)?;
+        Ok(closed)
     }
 
     fn timed_get(&mut self, row: Row<'_>) -> Result<Option<&[u8]>> {
@@ -157,56 +184,98 @@ impl State {
         put
     }
 
-    /// The rows that stand for others in the order of time, one after the other, each behind its length.
-    fn indexed_rows(&mut self, from: i64, to: i64, visible: bool) -> Result<Vec<Vec<u8>>> {
-        let Some(seen) = self.below.seen() else {
-            return Ok(Vec::new());
-        };
-        let (rows, horizon) = (seen.rows, seen.horizon());
-        let mut found = Vec::new();
-        let mut range = self.range(&KeyRange::all(), Order::Forward)?;
-        while let Some((key, _)) = range.next_entry()? {
-            let Some(row) = rows.row(key) else { continue };
-            if Rows::is_by_key(key) || row.time < from || row.time > to || (visible && row.time <= horizon) {
-                continue;
-            }
-            found.push(key.to_vec());
+    /// The first segment at this one or behind it that holds rows.
+    fn next_segment(&self, segment: i64, dense: i64) -> Result<Option<i64>> {
+        if segment >= dense {
+            return Ok(Some(segment));
         }
-        Ok(found)
+        // The owner may not have looked for long, and time may have jumped: there may be many segments without rows.
+        let behind = KeyRange::from_key(&Rows::segment_start(segment));
+        let mut range = self.indexed_range(&behind, Order::Forward)?;
+        let found = range.next_entry()?.filter(|(key, _)| *key != SEEN);
+        Ok(found.and_then(|(key, _)| Rows::segment_of(key)))
     }
 }
 
 /// Rows in the order of time, lent one by one.
 pub struct Closed<'a> {
     state: &'a mut State,
-    keys: Vec<Vec<u8>>,
+    /// The rows that stand for them, one behind the other.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
     taken: usize,
 }
 
 impl Closed<'_> {
+    fn find(&mut self, from: i64, to: i64, visible: bool) -> Result<()> {
+        let Some(seen) = self.state.below.seen() else {
+            return Ok(());
+        };
+        let (rows, horizon) = (seen.rows, seen.horizon());
+        let Some(latest) = seen.observed().max(self.state.cached_to) else {
+            return Ok(());
+        };
+        let dense = seen
+            .observed()
+            .map_or(i64::MAX, |_| rows.segment(horizon.saturating_add(1)));
+        let last = rows.segment(to.min(latest));
+        let mut next = rows.segment(from).max(seen.live());
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        while next <= last
+            && let Some(segment) = self.state.next_segment(next, dense)?
+            && segment <= last
+        {
+            rows.bounds_of_times(segment, rows.times_of(segment, from, to), (&mut low, &mut high));
+            let range = KeyRange::half_open_between(&low, &high);
+            let mut range = self.state.indexed_range(&range, Order::Forward)?;
+            while range.step()? {
+                let Some((key, _)) = range.entry() else { continue };
+                let is_seen = !visible || range.is_cached() || rows.row(key).is_some_and(|row| row.time > horizon);
+                if is_seen {
+                    self.bytes.extend_from_slice(key);
+                    self.ends.push(self.bytes.len());
+                }
+            }
+            next = segment + 1;
+        }
+        Ok(())
+    }
+
     /// The next row. It is lent until the next call.
     pub fn next_row(&mut self) -> Result<Option<TimedRow<'_>>> {
         let Some(seen) = self.state.below.seen() else {
             return Ok(None);
         };
         let rows = seen.rows;
-        while let Some(row) = self.keys.get(self.taken).and_then(|key| rows.row(key)) {
+        while let Some(&end) = self.ends.get(self.taken) {
+            let start = self
+                .taken
+                .checked_sub(1)
+                .and_then(|before| self.ends.get(before).copied());
             self.taken += 1;
+            let row = self
+                .bytes
+                .get(start.unwrap_or(0)..end)
+                .and_then(|bytes| rows.row(bytes));
+            let Some(row) = row else { continue };
             rows.by_key(row, &mut self.state.row);
-            let state = &mut *self.state;
-            let cached = state.cache.as_ref().and_then(|cache| cache.find(&state.row));
-            let found = match cached.and_then(|slot| state.cache.as_ref()?.at(slot)) {
-                Some(entry) => {
-                    state.value.clear();
-                    state.value.extend_from_slice(Entry::value(entry).unwrap_or_default());
-                    entry.value().is_some()
-                }
-                None => state.below.read_any(&state.row, &mut state.value)?,
-            };
-            if found {
+            if self.state.copy_row()? {
                 return Ok(Some(TimedRow::new(&rows, row, &self.state.value)));
             }
         }
         Ok(None)
+    }
+}
+
+impl State {
+    /// Copies the value of the row at work into the value read last, however old it is. Says whether there is one.
+    fn copy_row(&mut self) -> Result<bool> {
+        let cached = self.cache.as_ref().and_then(|cache| cache.at(cache.find(&self.row)?));
+        let Some(entry) = cached else {
+            return self.below.read_any(&self.row, &mut self.value);
+        };
+        self.value.clear();
+        self.value.extend_from_slice(entry.value().unwrap_or_default());
+        Ok(entry.value().is_some())
     }
 }

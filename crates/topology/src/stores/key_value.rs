@@ -118,18 +118,22 @@ pub(super) fn key_range<K: 'static, V: 'static>(
     from: Option<&K>,
     to: Option<&K>,
 ) -> Result<KeyRange> {
-    let (from, to) = (key_bytes(codec, from)?, key_bytes(codec, to)?);
+    let encode = |key: Option<&K>| {
+        key.map(|key| {
+            let mut bytes = Vec::new();
+            codec.encode_key(key, &mut bytes).map(|()| bytes)
+        })
+        .transpose()
+    };
+    let (from, to) = (encode(from)?, encode(to)?);
     let range = KeyRange::between(from.as_deref(), to.as_deref());
     if range.is_empty() {
-        tracing::warn!("range from a larger to a smaller key is empty: keys are ordered by their bytes, unsigned");
+        warn_of_inverted_range();
     }
     Ok(range)
 }
 
-/// The bytes of one end of a range.
-pub(super) fn key_bytes<K: 'static, V: 'static>(codec: &Codec<K, V>, key: Option<&K>) -> Result<Option<Vec<u8>>> {
-    let Some(key) = key else { return Ok(None) };
-    let mut bytes = Vec::new();
-    codec.encode_key(key, &mut bytes)?;
-    Ok(Some(bytes))
+/// Says why a range has no entries.
+pub(super) fn warn_of_inverted_range() {
+    tracing::warn!("range from a larger to a smaller key is empty: keys are ordered by their bytes, unsigned");
 }

@@ -67,9 +67,13 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
         Ok(self.state.session_put(&mut self.write, key, times, value)?)
     }
 
-    /// Deletes a session.
+    /// Deletes a session. Other than with a put of `None`, one that is too old to be there does not count as dropped.
     pub fn remove(&mut self, session: &Windowed<K>) -> Result<()> {
-        self.put(session, None)
+        self.front.encode_key(&session.key)?;
+        let times = (session.window.start, session.window.end);
+        Ok(self
+            .state
+            .session_remove(&mut self.write, &self.front.key_bytes, times)?)
     }
 
     /// The value of the session of `key` with exactly these times.
@@ -142,8 +146,8 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
 
     /// The sessions that end from `earliest_end` to `latest_end`, both inclusive, in the order of end, then key bytes, then
     /// start. Only stores that are read by time have this: see [`TimeOrder::TimeFirst`](kstreams_store::TimeOrder). They
-    /// keep sessions beyond their retention until [`forget`](Self::forget) lets them go, so that a jump of time loses no
-    /// result that was not emitted yet.
+    /// keep sessions beyond their retention until they are not needed any more, so that a jump of time loses no result that
+    /// was not emitted yet: to ask for sessions from some time on says that earlier ones are not asked for again.
     pub fn find_ended(&mut self, earliest_end: i64, latest_end: i64) -> Result<ClosedEntries<'_, K, V>> {
         let times = (earliest_end, latest_end);
         timed::closed(self.state, self.front, times, false, Codec::decode_value)
@@ -154,12 +158,6 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
     pub fn find_ended_visible(&mut self, earliest_end: i64, latest_end: i64) -> Result<ClosedEntries<'_, K, V>> {
         let times = (earliest_end, latest_end);
         timed::closed(self.state, self.front, times, true, Codec::decode_value)
-    }
-
-    /// Says that sessions that end before `end` are not needed any more by [`find_ended`](Self::find_ended). Those older
-    /// than the retention, too, are deleted.
-    pub fn forget(&mut self, end: i64) {
-        self.state.forget(end);
     }
 
     /// The next of the changes that other ones pushed out of the record cache. Only cached stores have any. Values have the
@@ -191,7 +189,7 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
             start_to,
             order,
         };
-        let rows = self.state.scan(&scan)?;
+        let rows = self.state.scan(scan)?;
         Ok(WindowedEntries::new(rows, self.front, Codec::decode_value))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kstreams_store::{Closed, Flushed, Keys, Kind, Order, Scan, Scanned, State, TimedRow};
 
 use super::front::{Codec, Read};
-use super::key_value::key_bytes;
+use super::key_value::warn_of_inverted_range;
 use super::timestamped::{FlushedRow, ValueAndTimestamp};
 use crate::error::{Error, Result};
 use crate::serde::{Serde, SerdeError};
@@ -85,21 +85,33 @@ fn windowed<K: 'static, V: 'static>(
 /// The entries of several keys.
 pub(super) fn several<'a, K: 'static, V: 'static, T>(
     state: &'a mut State,
-    front: &'a TimedFront<K, V>,
+    front: &'a mut TimedFront<K, V>,
     (first, last): (Option<&K>, Option<&K>),
     ((from, to), start_to): ((i64, i64), i64),
     order: Order,
     read: Read<K, V, T>,
 ) -> Result<WindowedEntries<'a, K, V, T>> {
-    let (first, last) = (key_bytes(&front.codec, first)?, key_bytes(&front.codec, last)?);
+    if let Some(first) = first {
+        front.codec.encode_key(first, &mut front.key_bytes)?;
+    }
+    if let Some(last) = last {
+        front.codec.encode_key(last, &mut front.value_bytes)?;
+    }
+    let first = first.is_some().then_some(&*front.key_bytes);
+    let last = last.is_some().then_some(&*front.value_bytes);
+    if let (Some(first), Some(last)) = (first, last)
+        && first > last
+    {
+        warn_of_inverted_range();
+    }
     let scan = Scan {
-        keys: Keys::Between(first.as_deref(), last.as_deref()),
+        keys: Keys::Between(first, last),
         from,
         to,
         start_to,
         order,
     };
-    let rows = state.scan(&scan)?;
+    let rows = state.scan(scan)?;
     Ok(WindowedEntries::new(rows, front, read))
 }
 

@@ -222,7 +222,8 @@ impl<K: Data, V: Data, T> WindowView<'_, K, V, T> {
 
     /// The entries whose windows begin from `from` to `to`, in the order of start, then key bytes. Only stores that are read
     /// by time have this: see [`TimeOrder::TimeFirst`](kstreams_store::TimeOrder). They keep windows beyond their retention
-    /// until [`forget`](Self::forget) lets them go, so that a jump of time loses no result that was not emitted yet.
+    /// until they are not needed any more, so that a jump of time loses no result that was not emitted yet: to ask for
+    /// windows from some start on says that earlier ones are not asked for again.
     pub fn closed(&mut self, from: i64, to: i64) -> Result<ClosedEntries<'_, K, V, T>> {
         timed::closed(self.state, self.front, (from, to), false, self.read)
     }
@@ -231,12 +232,6 @@ impl<K: Data, V: Data, T> WindowView<'_, K, V, T> {
     /// still has after a jump of time.
     pub fn closed_visible(&mut self, from: i64, to: i64) -> Result<ClosedEntries<'_, K, V, T>> {
         timed::closed(self.state, self.front, (from, to), true, self.read)
-    }
-
-    /// Says that windows that begin before `start` are not needed any more by [`closed`](Self::closed). Those older than the
-    /// retention, too, are deleted.
-    pub fn forget(&mut self, start: i64) {
-        self.state.forget(start);
     }
 
     fn one(&mut self, key: &K, (from, to): (i64, i64), order: Order) -> Result<WindowEntries<'_, K, V, T>> {
@@ -248,7 +243,7 @@ impl<K: Data, V: Data, T> WindowView<'_, K, V, T> {
             start_to: i64::MAX,
             order,
         };
-        let rows = self.state.scan(&scan)?;
+        let rows = self.state.scan(scan)?;
         Ok(WindowEntries::new(rows, &self.front.codec, self.read))
     }
 
