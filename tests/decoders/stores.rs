@@ -93,7 +93,7 @@ fn check(kind: Kind, rows: &[Row]) {
                         start_to: i64::MAX,
                         order,
                     };
-                    let Ok(mut scanned) = state.scan(&scan) else { continue };
+                    let Ok(mut scanned) = state.scan(scan) else { continue };
                     while let Ok(Some(_)) = scanned.next_row() {}
                 }
             }

@@ -354,14 +354,14 @@ impl Below {
         entries.map_err(|cause| self.identity.failed_to("read", cause))
     }
 
-    /// Prepares for [`range`](Self::range).
+    /// Prepares for [`indexed_range`](Self::indexed_range).
     pub(super) fn index(&mut self) {
         self.buffer.index();
         self.engine.index();
     }
 
     /// The entries of a range; `cached` lie above all others.
-    pub(super) fn range<'a>(
+    pub(super) fn indexed_range<'a>(
         &'a self,
         range: &KeyRange,
         order: Order,
@@ -384,7 +384,7 @@ impl Below {
     /// The rows of a range, in the order of their keys.
     pub(super) fn rows(&mut self, range: &KeyRange) -> Result<Range<'_>> {
         self.index();
-        self.range(range, Order::Forward, None)
+        self.indexed_range(range, Order::Forward, None)
     }
 
     pub(super) fn close(&mut self) -> Result<()> {

@@ -225,7 +225,7 @@ impl State {
             slots: cache.entries().range(range, order),
             value: Entry::value,
         });
-        self.below.range(range, order, cached)
+        self.below.indexed_range(range, order, cached)
     }
 
     /// About how many entries there are, not counting what is only in the cache; exact in memory.

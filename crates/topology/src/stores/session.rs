@@ -160,6 +160,12 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
         timed::closed(self.state, self.front, times, true, Codec::decode_value)
     }
 
+    /// Says that sessions that end before `end` are not needed any more by [`find_ended`](Self::find_ended). Those older
+    /// than the retention, too, are deleted.
+    pub fn forget(&mut self, end: i64) {
+        self.state.forget(end);
+    }
+
     /// The next of the changes that other ones pushed out of the record cache. Only cached stores have any. Values have the
     /// end of their session as timestamp.
     pub fn next_flushed(&mut self) -> Result<Option<FlushedRow<Windowed<K>, V>>> {

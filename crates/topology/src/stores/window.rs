@@ -234,6 +234,12 @@ impl<K: Data, V: Data, T> WindowView<'_, K, V, T> {
         timed::closed(self.state, self.front, (from, to), true, self.read)
     }
 
+    /// Says that windows that begin before `start` are not needed any more by [`closed`](Self::closed). Those older than the
+    /// retention, too, are deleted.
+    pub fn forget(&mut self, start: i64) {
+        self.state.forget(start);
+    }
+
     fn one(&mut self, key: &K, (from, to): (i64, i64), order: Order) -> Result<WindowEntries<'_, K, V, T>> {
         self.front.encode_key(key)?;
         let scan = Scan {

@@ -3,9 +3,6 @@
 //! The latest version lies in a row of its own, an older one in the row of the segment in which it ended. So forgetting is
 //! the deletion of whole segments, and reading the latest version is reading one row.
 
-use std::mem;
-use std::ops::Bound;
-
 use crate::error::Result;
 use crate::layout::versioned::{self, Chain, Draft, LATEST};
 use crate::output::Output;
@@ -14,6 +11,7 @@ use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::spec::{Kind, VersionedLayout};
 use crate::state::below::Below;
 use crate::state::kind::{OTHER_KIND, Row};
+use std::mem;
 
 /// The row of the store's time. It is shorter than any other's key.
 const TIME: &[u8] = b"t";
@@ -344,10 +342,7 @@ impl<'a> Versions<'a> {
         if from == to {
             return Ok(());
         }
-        let range = KeyRange {
-            start: Bound::Included(from.to_be_bytes().to_vec()),
-            end: Bound::Excluded(to.to_be_bytes().to_vec()),
-        };
+        let range = KeyRange::half_open_between(&from.to_be_bytes(), &to.to_be_bytes());
         let mut forgotten = Vec::new();
         let mut rows = self.below.rows(&range)?;
         while let Some((key, _)) = rows.next_entry()? {
