@@ -323,6 +323,21 @@ fn tables_grouped_by_other_keys() {
 }
 
 #[test]
+fn foreign_key_joins() {
+    let sides = |b: &Builder| (b.table::<String, String>("t1"), b.table::<String, String>("t2"));
+    check("fk_join", |b| {
+        let (left, right) = sides(b);
+        left.join_foreign_key(&right, |_, value| value.clone(), |left: String, _| left);
+    });
+    check("fk_left_join_named", |b| {
+        let (left, right) = sides(b);
+        left.left_join_foreign_key(&right, |_, value| value.clone(), |left: String, _| left)
+            .named("fj")
+            .materialized("st");
+    });
+}
+
+#[test]
 fn versioned_tables() {
     check("versioned_table", |b| {
         let options = Materialized::named("vt").versioned(Duration::from_secs(300));

@@ -3,7 +3,7 @@
 use kstreams_dsl::JoinWindows;
 
 use super::{Global, Handle, Held, Program, Stream, Table, materialized};
-use crate::case::{CaseError, Node, Result, malformed};
+use crate::case::{Node, Result, malformed};
 use crate::function;
 use crate::key::{Key, KeySerde, KeyType, seen};
 use crate::value::{Value, ValueSerde};
@@ -45,7 +45,8 @@ impl Program {
             ("table_table_join", Handle::WindowedTable(left), right) => tables(node, &left, right),
             ("stream_stream_join", Handle::Stream(left), right) => stream_join(node, &left, right),
             ("stream_stream_join", Handle::WindowedStream(left), right) => stream_join(node, &left, right),
-            ("fk_join", ..) => Err(CaseError::Unsupported(node.op.clone())),
+            ("fk_join", Handle::Table(left), Handle::Table(right)) => foreign_key(node, &left, &right),
+            ("fk_join", Handle::WindowedTable(left), Handle::Table(right)) => foreign_key(node, &left, &right),
             _ => malformed(format!("wrong sides of {}", node.id)),
         }
     }
@@ -167,4 +168,21 @@ fn global_join<K: Held>(node: &Node, left: &Stream<K>, right: &Global) -> Result
         _ => return no_kind(node),
     };
     Ok(K::stream(Stream::new(joined, left.key, out).named(node.name.as_ref())))
+}
+
+fn foreign_key<K: Held>(node: &Node, left: &Table<K>, right: &Table<Key>) -> Result<Handle> {
+    let function::Typed { out, call } = function::joiner(node.text("joiner")?, left.value, right.value)?;
+    let choose = function::key(node.text("fk_fn")?)?;
+    let choose = move |key: &K, value: &Value| choose(seen(Some(key)).as_ref(), Some(value)).map(Key::Text);
+    let (left, key) = (&left.table, left.key);
+    let table = match node.text("kind")? {
+        "inner" => left.join_foreign_key(&right.table, choose, move |left: Value, right: Value| {
+            call(None, left.some().as_ref(), right.some().as_ref())
+        }),
+        "left" => left.left_join_foreign_key(&right.table, choose, move |left: Value, right: Option<Value>| {
+            call(None, left.some().as_ref(), right.and_then(Value::some).as_ref())
+        }),
+        _ => return no_kind(node),
+    };
+    Ok(K::table(Table { table, key, value: out }.settled(node)?))
 }

@@ -13,6 +13,7 @@ use crate::plan::{Draft, Late, NodeId, Plan, Planned};
 mod change;
 mod convert;
 mod filter;
+mod foreign_key;
 mod forward;
 mod global;
 mod group;
@@ -24,6 +25,7 @@ mod source;
 mod store;
 mod suppress;
 
+pub use foreign_key::TableJoined;
 pub use global::GlobalKTable;
 pub use group::KGroupedTable;
 
