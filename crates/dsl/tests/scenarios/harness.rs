@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kstreams_dsl::{BuildOptions, Optimization, StreamsBuilder};
+use kstreams_store::EngineKind;
 use kstreams_test_driver::{ProducedRecord, TopologyTestDriver};
-use serde::Deserialize;
+use kstreams_topology::stores::{SessionStore, TimestampedWindowStore};
+use kstreams_topology::{Data, Windowed};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 /// One line of the golden file.
@@ -43,7 +46,10 @@ struct Step {
 
 #[derive(Deserialize)]
 struct Variant {
-    out: Vec<Json>,
+    out: Option<Vec<Json>>,
+    topics: Option<Vec<String>>,
+    dropped: Option<u64>,
+    stores: Option<BTreeMap<String, Json>>,
 }
 
 #[derive(Deserialize)]
@@ -53,13 +59,50 @@ struct Final {
     describe: Option<String>,
     #[serde(default)]
     stores: BTreeMap<String, Json>,
+    #[serde(default)]
+    variants: BTreeMap<String, Variant>,
 }
 
-/// Whether the record cache is on.
+/// How a scenario is run. What Java did differently then stands in the golden file under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cache {
-    Off,
-    On,
+enum Arm {
+    /// On disk, without the record cache.
+    Plain,
+    Cached,
+    /// In memory, without the record cache.
+    InMemory,
+    /// Each of the others without Java's quirks: no result is lost on a jump of time, as if all were cached.
+    Delivering(EngineKind),
+}
+
+impl Arm {
+    /// Its name in the golden file.
+    fn variant(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Cached | Self::Delivering(_) => Some("cached"),
+            Self::InMemory => Some("in_memory"),
+        }
+    }
+
+    fn engine(self) -> EngineKind {
+        match self {
+            Self::InMemory => EngineKind::Memory,
+            Self::Delivering(engine) => engine,
+            Self::Plain | Self::Cached => EngineKind::Persistent,
+        }
+    }
+
+    /// What Java came to in this arm.
+    fn pick<'a, T>(
+        self,
+        usual: &'a T,
+        variants: &'a BTreeMap<String, Variant>,
+        of: fn(&Variant) -> &Option<T>,
+    ) -> &'a T {
+        let variant = self.variant().and_then(|name| variants.get(name));
+        variant.and_then(|variant| of(variant).as_ref()).unwrap_or(usual)
+    }
 }
 
 /// Compares the program with the scenario of this name.
@@ -73,17 +116,34 @@ pub(crate) fn check_quirk(id: &str, program: impl Fn(&StreamsBuilder)) {
 }
 
 fn check_with(id: &str, options: BuildOptions, program: impl Fn(&StreamsBuilder)) {
-    let scenarios = include_str!("../golden/scenarios.jsonl").lines();
-    let mut scenarios = scenarios.map(|line| serde_json::from_str::<Scenario>(line).expect("a scenario a line"));
-    let scenario = scenarios
-        .find(|scenario| scenario.id == id)
-        .unwrap_or_else(|| panic!("no scenario {id}"));
-    for cache in [Cache::Off, Cache::On] {
-        run(&scenario, cache, (options, &program));
+    let scenario = scenario(id);
+    for arm in [Arm::Plain, Arm::Cached] {
+        run(&scenario, arm, (options, &program));
     }
 }
 
-fn run(scenario: &Scenario, cache: Cache, (options, program): (BuildOptions, &impl Fn(&StreamsBuilder))) {
+/// Like [`check_quirk`], also with stores in memory.
+pub(crate) fn check_windows(id: &str, program: impl Fn(&StreamsBuilder)) {
+    check_quirk(id, &program);
+    run(&scenario(id), Arm::InMemory, (BuildOptions::default().java_quirks(true), &program));
+}
+
+/// Like [`check_windows`], and without Java's quirks.
+pub(crate) fn check_closing(id: &str, program: impl Fn(&StreamsBuilder)) {
+    check_windows(id, &program);
+    for engine in [EngineKind::Persistent, EngineKind::Memory] {
+        run(&scenario(id), Arm::Delivering(engine), (BuildOptions::default(), &program));
+    }
+}
+
+fn scenario(id: &str) -> Scenario {
+    let scenarios = include_str!("../golden/scenarios.jsonl").lines();
+    let mut scenarios = scenarios.map(|line| serde_json::from_str::<Scenario>(line).expect("a scenario a line"));
+    let found = scenarios.find(|scenario| scenario.id == id);
+    found.unwrap_or_else(|| panic!("no scenario {id}"))
+}
+
+fn run(scenario: &Scenario, arm: Arm, (options, program): (BuildOptions, &impl Fn(&StreamsBuilder))) {
     let id = &scenario.id;
     let builder = StreamsBuilder::new();
     program(&builder);
@@ -93,13 +153,12 @@ fn run(scenario: &Scenario, cache: Cache, (options, program): (BuildOptions, &im
     } else {
         Optimization::NONE
     };
-    let topology = builder
-        .build_with(options.optimization(optimization))
-        .expect("the program is right");
+    let options = options.optimization(optimization).default_engine(arm.engine());
+    let topology = builder.build_with(options).expect("the program is right");
     if let Some(describe) = &scenario.r#final.describe {
         assert_eq!(topology.describe(), *describe, "{id}");
     }
-    let bytes = if cache == Cache::On { 10 << 20 } else { 0 };
+    let bytes = if arm == Arm::Cached { 10 << 20 } else { 0 };
     let driver = TopologyTestDriver::builder(topology)
         .application_id("app")
         .cache_bytes(bytes)
@@ -114,32 +173,45 @@ fn run(scenario: &Scenario, cache: Cache, (options, program): (BuildOptions, &im
             _ => continue,
         };
         done.unwrap_or_else(|error| panic!("{id}, step {at}: {error}"));
-        let cached = step.variants.get("cached").filter(|_| cache == Cache::On);
-        let expected = cached.map_or(&step.out, |variant| &variant.out);
+        let expected = arm.pick(&step.out, &step.variants, |variant| &variant.out);
         assert_eq!(
             grouped(expected.clone()),
             fresh(scenario, &driver, before),
-            "{id}, step {at}, cache {cache:?}"
+            "{id}, step {at}, {arm:?}"
         );
     }
-    assert_eq!(driver.dropped(), scenario.r#final.dropped, "{id}: dropped records");
+    if matches!(arm, Arm::Delivering(_)) {
+        return;
+    }
+    let last = &scenario.r#final;
+    assert_eq!(
+        driver.dropped(),
+        *arm.pick(&last.dropped, &last.variants, |variant| &variant.dropped),
+        "{id}, {arm:?}: dropped records"
+    );
     assert_eq!(
         driver.produced_topic_names().into_iter().collect::<Vec<_>>(),
-        scenario.r#final.topics,
-        "{id}"
+        *arm.pick(&last.topics, &last.variants, |variant| &variant.topics),
+        "{id}, {arm:?}"
     );
-    for (store, entries) in &scenario.r#final.stores {
-        assert_eq!(stored(&mut driver, store, entries), *entries, "{id}: store {store}");
+    for (store, entries) in arm.pick(&last.stores, &last.variants, |variant| &variant.stores) {
+        assert_eq!(
+            stored(&mut driver, store, entries),
+            *entries,
+            "{id}, {arm:?}: store {store}"
+        );
     }
 }
 
 impl Scenario {
-    /// How often Java's own joins look for results that are due.
+    /// How often Java's own joins and aggregations look for results that are due.
     fn emit_interval_ms(&self) -> i64 {
-        let interval = self
-            .config
-            .get("__emit.interval.ms.kstreams.outer.join.spurious.results.fix__");
-        interval.and_then(Json::as_i64).unwrap_or(0)
+        let names = [
+            "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
+            "__emit.interval.ms.kstreams.windowed.aggregation__",
+        ];
+        let mut given = names.iter().filter_map(|name| self.config.get(*name)?.as_i64());
+        given.next().unwrap_or(0)
     }
 }
 
@@ -176,6 +248,10 @@ fn decode(bytes: Option<&[u8]>, serde: &str) -> Json {
     match (bytes, serde) {
         (None, _) => Json::Null,
         (Some(bytes), "integer") => json!(i32::from_be_bytes(bytes.try_into().expect("four bytes"))),
+        (Some(bytes), "bytearray") => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            json!(format!("hex:{digits}"))
+        }
         (Some(bytes), "long") => json!(i64::from_be_bytes(bytes.try_into().expect("eight bytes"))),
         (Some(bytes), _) => json!(String::from_utf8_lossy(bytes)),
     }
@@ -214,6 +290,17 @@ fn grouped(records: Vec<Json>) -> BTreeMap<String, Vec<Json>> {
 
 /// A table's store, with values of the type that is expected.
 fn stored(driver: &mut TopologyTestDriver, store: &str, expected: &Json) -> Json {
+    let in_windows = expected[0][0].as_str().is_some_and(|key| key.contains('@'));
+    match (in_windows, &expected[0][1]) {
+        (true, Json::Object(first)) if first["v"].is_number() => windows::<i64>(driver, store),
+        (true, Json::Object(_)) => windows::<String>(driver, store),
+        (true, Json::Number(_)) => sessions::<i64>(driver, store),
+        (true, _) => sessions::<String>(driver, store),
+        (false, _) => rows(driver, store, expected),
+    }
+}
+
+fn rows(driver: &mut TopologyTestDriver, store: &str, expected: &Json) -> Json {
     let entries = driver.store_entries(store).expect("the store is there");
     let rows = entries.iter().enumerate().map(|(at, (key, value))| {
         let (timestamp, value) = value.split_first_chunk().expect("a timestamp is first");
@@ -225,4 +312,32 @@ fn stored(driver: &mut TopologyTestDriver, store: &str, expected: &Json) -> Json
         json!([decode(Some(key), ""), {"v": decode(Some(value), serde), "ts": i64::from_be_bytes(*timestamp)}])
     });
     rows.collect()
+}
+
+fn windows<V: Data + Serialize>(driver: &mut TopologyTestDriver, store: &str) -> Json {
+    let view = driver.store_named::<TimestampedWindowStore<String, V>>(store);
+    let mut view = view.expect("the store is there");
+    let rows = view.all().expect("it can be read").map(|row| {
+        let (key, row) = row.expect("a row can be read");
+        json!([name(&key), {"v": row.value, "ts": row.timestamp}])
+    });
+    rows.collect()
+}
+
+fn sessions<V: Data + Serialize>(driver: &mut TopologyTestDriver, store: &str) -> Json {
+    let view = driver.store_named::<SessionStore<String, V>>(store);
+    let mut view = view.expect("the store is there");
+    let rows = view.fetch_keys(None, None).expect("it can be read").map(|row| {
+        let (key, value) = row.expect("a row can be read");
+        json!([name(&key), value])
+    });
+    rows.collect()
+}
+
+/// A windowed key as the golden file shows it.
+pub(crate) fn name(Windowed { key, window }: &Windowed<String>) -> String {
+    match window.end {
+        i64::MAX => format!("{key}@{}", window.start),
+        end => format!("{key}@{}/{end}", window.start),
+    }
 }

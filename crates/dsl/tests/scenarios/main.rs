@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod foreign_key;
+mod cogroup;
 mod harness;
 mod join;
 mod process;
@@ -13,3 +14,4 @@ mod suppress;
 mod table;
 mod table_join;
 mod versioned;
+mod window;
