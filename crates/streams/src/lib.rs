@@ -38,9 +38,11 @@
 //!   `kstreams-broker` runs a broker inside the program.
 
 pub use kstreams_dsl::{
-    BuildOptions, Consumed, EmitStrategy, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized,
-    Optimization, Produced, Repartitioned, SessionWindows, Sink, SlidingWindows, Split, StreamsBuilder, TimeWindows,
-    UnlimitedWindows,
+    BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, KGroupedStream, KGroupedTable, KStream,
+    KTable, Materialized, Optimization, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    SessionWindowedKStream, SessionWindows, Sink, SlidingWindowedCogroupedKStream, SlidingWindowedKStream,
+    SlidingWindows, Split, StreamsBuilder, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
+    UnlimitedWindows, Windows,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
@@ -64,10 +66,11 @@ pub use kstreams_runtime::config::keys;
 /// What a program needs, in one line.
 pub mod prelude {
     pub use kstreams_dsl::{
-        Consumed, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, StreamsBuilder,
+        Consumed, EmitStrategy, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned,
+        SessionWindows, SlidingWindows, StreamsBuilder, TimeWindows, UnlimitedWindows,
     };
     pub use kstreams_runtime::{KafkaStreams, State, StreamsConfig};
-    pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology};
+    pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology, Window, Windowed};
 }
 
 /// The program of the README compiles.
