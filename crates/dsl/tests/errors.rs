@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{Consumed, Error, JoinWindows, Materialized, StreamsBuilder};
+use kstreams_dsl::{
+    Consumed, EmitStrategy, Error, JoinWindows, KGroupedStream, Materialized, SessionWindows, SlidingWindows,
+    StreamsBuilder, TimeWindows, UnlimitedWindows,
+};
 use kstreams_test_driver::TopologyTestDriver;
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::{Data, Topology};
@@ -141,6 +144,66 @@ fn joins_that_cannot_be_are_refused() {
         let windows = JoinWindows::of_time_difference(Duration::ZERO).older_by(Duration::from_millis(1));
         stream.join(&stream, windows, |_, left, _| left.clone()).named("j");
     });
+}
+
+#[test]
+fn windows_that_are_none_are_refused() {
+    let ms = Duration::from_millis;
+    let grouped =
+        |b: &StreamsBuilder| -> KGroupedStream<String, String> { b.stream::<String, String>("in").group_by_key() };
+    check(
+        "the windows of KSTREAM-AGGREGATE-STATE-STORE-0000000001 have a size of 0 ms",
+        |b| {
+            grouped(b).windowed_by(TimeWindows::of_size(ms(0))).count();
+        },
+    );
+    check(
+        "the windows of w have an advance of 11 ms, 1 ms to the size of 10 ms expected",
+        |b| {
+            let windows = TimeWindows::of_size(ms(10)).advance_by(ms(11));
+            grouped(b).windowed_by(windows).count().materialized("w");
+        },
+    );
+    check("the windows of w have a gap of 0 ms", |b| {
+        let windows = SessionWindows::of_inactivity_gap(ms(0));
+        grouped(b).windowed_by(windows).count().materialized("w");
+    });
+    check("the windows of w have a start at -1 ms", |b| {
+        let windows = UnlimitedWindows::starting_on(-1);
+        grouped(b).windowed_by(windows).count().materialized("w");
+    });
+    check(
+        "KSTREAM-AGGREGATE-0000000002 is to emit when its windows close, which unlimited",
+        |b| {
+            let windowed = grouped(b).windowed_by(UnlimitedWindows::new());
+            windowed.emit(EmitStrategy::OnWindowClose).count();
+        },
+    );
+}
+
+#[test]
+fn stores_have_to_keep_windows_that_count() {
+    let ms = Duration::from_millis;
+    check(
+        "store w keeps windows for 14 ms, but with the grace they count for 15 ms",
+        |b| {
+            let grouped = b.stream::<String, String>("in").group_by_key();
+            let windowed = grouped.windowed_by(TimeWindows::of_size(ms(10)).grace(ms(5)));
+            windowed
+                .count()
+                .materialized(Materialized::named("w").retention(ms(14)));
+        },
+    );
+    check(
+        "store w keeps windows for 24 ms, but with the grace they count for 25 ms",
+        |b| {
+            let grouped = b.stream::<String, String>("in").group_by_key();
+            let windowed = grouped.windowed_by(SlidingWindows::of_time_difference(ms(10)).grace(ms(5)));
+            windowed
+                .count()
+                .materialized(Materialized::named("w").retention(ms(24)));
+        },
+    );
 }
 
 fn check(expected: &str, program: impl Fn(&StreamsBuilder)) {

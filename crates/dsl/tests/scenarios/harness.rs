@@ -125,14 +125,22 @@ fn check_with(id: &str, options: BuildOptions, program: impl Fn(&StreamsBuilder)
 /// Like [`check_quirk`], also with stores in memory.
 pub(crate) fn check_windows(id: &str, program: impl Fn(&StreamsBuilder)) {
     check_quirk(id, &program);
-    run(&scenario(id), Arm::InMemory, (BuildOptions::default().java_quirks(true), &program));
+    run(
+        &scenario(id),
+        Arm::InMemory,
+        (BuildOptions::default().java_quirks(true), &program),
+    );
 }
 
 /// Like [`check_windows`], and without Java's quirks.
 pub(crate) fn check_closing(id: &str, program: impl Fn(&StreamsBuilder)) {
     check_windows(id, &program);
     for engine in [EngineKind::Persistent, EngineKind::Memory] {
-        run(&scenario(id), Arm::Delivering(engine), (BuildOptions::default(), &program));
+        run(
+            &scenario(id),
+            Arm::Delivering(engine),
+            (BuildOptions::default(), &program),
+        );
     }
 }
 
