@@ -128,7 +128,8 @@ fn closed_windows_are_emitted_once() {
         });
     }
     for id in ["win-emit-close-sliding-0", "win-emit-close-sliding-1000"] {
-        check_closing(id, |b| {
+        // Java loses windows on a jump of time here, cached or not: see `tests/closing.rs`.
+        check_windows(id, |b| {
             let counts = by_key(b).windowed_by(sliding(10, 5)).emit(on_close).count();
             shown(counts.materialized("w")).to("out");
         });
