@@ -2,9 +2,11 @@
 
 mod admin;
 mod application;
+mod global;
 mod lifecycle;
 mod member;
 mod membership;
+mod records;
 mod sharing;
 mod word_count;
 

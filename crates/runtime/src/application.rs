@@ -214,13 +214,10 @@ impl Drop for KafkaStreams {
     }
 }
 
-/// Patterns and global stores run in the test driver only: the group does not follow topics that come and go, and no thread
-/// fills global stores.
+/// Patterns run in the test driver only: the group does not follow topics that come and go.
 fn refuse_unsupported(topology: &Topology) -> Result<()> {
     let message = if let Some(pattern) = topology.source_patterns().next() {
         format!("source pattern {pattern} cannot be subscribed to: name the topics")
-    } else if let Some(store) = topology.global_stores().next() {
-        format!("global store {store} can be used in the test driver only")
     } else {
         return Ok(());
     };

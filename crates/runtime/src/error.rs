@@ -59,6 +59,27 @@ pub enum Error {
         #[source]
         source: Box<kstreams_task::Error>,
     },
+    /// The processor or the store of a global store failed.
+    #[error("global stores could not be kept up to date")]
+    Global {
+        /// Why.
+        #[source]
+        source: Box<kstreams_task::Error>,
+    },
+    /// The topic of a global store lost records that were not read yet.
+    #[error("{partition}, the topic of a global store, has no record at offset {offset} any more: start again to read it from its beginning")]
+    GlobalOffset {
+        /// The partition.
+        partition: kstreams_wire::TopicPartition,
+        /// The offset.
+        offset: i64,
+    },
+    /// Nothing came of the topics of global stores for as long as `task.timeout.ms` allows.
+    #[error("the topics of global stores could not be read to their ends within task.timeout.ms: {}", topics.join(", "))]
+    GlobalStalled {
+        /// Their partitions.
+        topics: Vec<String>,
+    },
     /// Source topics do not exist.
     #[error("source topics are missing: {}", topics.join(", "))]
     MissingSourceTopics {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::global::{self, Globals};
 use crate::housekeeping::Chores;
 use crate::metrics::{Gauge, Metric, ThreadMetrics, names};
 use crate::rebalance::Layout;
@@ -63,6 +64,8 @@ pub(crate) struct Instance {
     /// Set when the members are to ask the whole application to shut down.
     announcing: AtomicBool,
     failed: Gauge,
+    /// Set before the stream threads start.
+    globals: OnceLock<Globals>,
     life: Mutex<Life>,
     changed: Condvar,
 }
@@ -70,6 +73,9 @@ pub(crate) struct Instance {
 struct Life {
     state: State,
     threads: BTreeMap<usize, ThreadSlot>,
+    /// The thread that fills global stores, and what wakes it.
+    global: Option<JoinHandle<()>>,
+    global_waker: Option<Waker>,
     /// Waits for the stream threads to end.
     closing: Option<JoinHandle<()>>,
 }
@@ -118,9 +124,12 @@ impl Instance {
             stopping: AtomicBool::new(false),
             announcing: AtomicBool::new(false),
             failed: Gauge::default(),
+            globals: OnceLock::new(),
             life: Mutex::new(Life {
                 state: State::Created,
                 threads: BTreeMap::new(),
+                global: None,
+                global_waker: None,
                 closing: None,
             }),
             changed: Condvar::new(),
@@ -148,10 +157,56 @@ impl Instance {
                 state: from,
             });
         }
-        for _ in 0..self.settings.thread.threads {
-            self.add_thread()?;
+        self.fill_globals()
+            .inspect_err(|_| self.stop_in_background(State::PendingError, State::Error))?;
+        if self.layout.has_tasks() {
+            for _ in 0..self.settings.thread.threads {
+                self.add_thread()?;
+            }
+        } else {
+            // Threads without tasks would not even form a group.
+            self.go(State::Running);
         }
         Ok(())
+    }
+
+    /// Starts the global thread, if there are global stores, and waits until it has filled them.
+    fn fill_globals(self: &Arc<Self>) -> Result<()> {
+        if self.layout.parts.globals.is_empty() {
+            return Ok(());
+        }
+        let (globals, thread) = global::start(self)?;
+        // The instance is started once.
+        let _ = self.globals.set(globals);
+        self.life().global = Some(thread);
+        Ok(())
+    }
+
+    /// The global stores, to be read.
+    pub(crate) fn globals(&self) -> &Globals {
+        self.globals.get_or_init(Globals::default)
+    }
+
+    /// The global thread's consumer can be woken through this.
+    pub(crate) fn global_wakes_by(&self, waker: Waker) {
+        self.life().global_waker = Some(waker);
+    }
+
+    /// The global thread ended by an error. No other one can take its place: the instance stops, or all do.
+    pub(crate) fn global_failed(self: &Arc<Self>, error: &Error) {
+        self.failed.add(1);
+        let handler = self.handler.as_ref();
+        let response = handler.map_or(OnUncaught::default(), |handler| handler(error));
+        error!(
+            ?response,
+            error = error as &dyn std::error::Error,
+            "global thread failed"
+        );
+        if response == OnUncaught::ShutdownApplication && self.layout.has_tasks() {
+            self.announcing.store(true, Ordering::Relaxed);
+        } else {
+            self.stop_in_background(State::PendingError, State::Error);
+        }
     }
 
     /// Starts one more stream thread, under the lowest free number.
@@ -289,6 +344,7 @@ impl Instance {
         let name = format!("{}-CloseThread", self.client_id);
         let closing = std::thread::Builder::new().name(name).spawn(move || {
             instance.join_threads();
+            instance.join_global();
             instance.chores.stop();
             instance.go(done);
         });
@@ -326,6 +382,18 @@ impl Instance {
             // A panic was reported by the thread itself.
             let _ = handle.join();
         }
+    }
+
+    fn join_global(&self) {
+        let (thread, waker) = {
+            let mut life = self.life();
+            (life.global.take(), life.global_waker.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        // A panic was reported by the thread itself.
+        let _ = thread.map(JoinHandle::join);
     }
 
     /// Goes to a state, if the table allows it, and tells the listener.

@@ -15,6 +15,7 @@
 //! | `commit` | the steps of a commit, in their order |
 //! | `restore` | state from changelogs |
 //! | `rebalance` | what a member says, what its leader decides, which internal topics that takes |
+//! | `global` | the thread that fills global stores |
 //! | `thread` | the loop: poll, admit, process, punctuate, commit |
 //! | `signal` | Ctrl-C |
 //! | `instance`, [`application`] | what threads share; the façade |
@@ -23,6 +24,7 @@ pub mod application;
 mod commit;
 pub mod config;
 pub mod error;
+mod global;
 mod housekeeping;
 mod instance;
 pub mod metrics;

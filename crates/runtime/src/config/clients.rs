@@ -46,6 +46,8 @@ pub enum Role {
     MainConsumer,
     /// Reads changelogs.
     RestoreConsumer,
+    /// Reads the topics of global stores.
+    GlobalConsumer,
     /// Writes sinks and changelogs.
     Producer,
 }
@@ -56,6 +58,7 @@ impl Role {
         match self {
             Self::MainConsumer => &["consumer.", "main.consumer."],
             Self::RestoreConsumer => &["consumer.", "restore.consumer."],
+            Self::GlobalConsumer => &["consumer.", "global.consumer."],
             Self::Producer => &["producer."],
         }
     }
@@ -63,7 +66,7 @@ impl Role {
     fn knows(self, key: &str) -> bool {
         match self {
             Self::MainConsumer => ConsumerConfig::KEYS.contains(&key) || GROUP_KEYS.contains(&key),
-            Self::RestoreConsumer => ConsumerConfig::KEYS.contains(&key),
+            Self::RestoreConsumer | Self::GlobalConsumer => ConsumerConfig::KEYS.contains(&key),
             Self::Producer => ProducerConfig::KEYS.contains(&key),
         }
     }
@@ -86,10 +89,14 @@ impl Role {
 }
 
 /// The prefixes of the embedded clients' keys, and who knows the rest of the key.
-const PREFIXES: [(&str, &[Role]); 4] = [
+const PREFIXES: [(&str, &[Role]); 5] = [
     ("main.consumer.", &[Role::MainConsumer]),
     ("restore.consumer.", &[Role::RestoreConsumer]),
-    ("consumer.", &[Role::MainConsumer, Role::RestoreConsumer]),
+    ("global.consumer.", &[Role::GlobalConsumer]),
+    (
+        "consumer.",
+        &[Role::MainConsumer, Role::RestoreConsumer, Role::GlobalConsumer],
+    ),
     ("producer.", &[Role::Producer]),
 ];
 
@@ -137,9 +144,6 @@ pub fn check(key: &str, value: &str) -> Result<(), ConfigError> {
     };
     if key.starts_with("topic.") || key == "admin.default.api.timeout.ms" {
         return Ok(());
-    }
-    if key.starts_with("global.consumer.") {
-        return Err(error("global tables are not built yet"));
     }
     let (bare, roles) = PREFIXES
         .into_iter()

@@ -37,6 +37,8 @@ pub struct Settings {
     pub main_consumer: ConsumerConfig,
     /// The consumers of the changelogs.
     pub restore_consumer: ConsumerConfig,
+    /// The consumer of the topics of global stores.
+    pub global_consumer: ConsumerConfig,
     /// The producers.
     pub producer: ProducerConfig,
     /// Group membership.
@@ -163,6 +165,7 @@ impl Settings {
             group: group(&application_id, &main, &client)?,
             main_consumer: consumer(&main, "earliest")?,
             restore_consumer: consumer(&restore, "none")?,
+            global_consumer: consumer(&Role::GlobalConsumer.properties(config), "none")?,
             producer: ProducerConfig::from_properties(&producer).map_err(client_error)?,
             client,
             application_id,

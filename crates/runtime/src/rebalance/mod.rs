@@ -45,6 +45,11 @@ impl Layout {
         self.readers.keys().cloned().collect()
     }
 
+    /// Whether there is anything that makes tasks.
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.parts.parts.is_empty()
+    }
+
     /// The task that reads this partition.
     pub(crate) fn task(&self, partition: &TopicPartition) -> Option<TaskId> {
         let subtopology = *self.readers.get(&partition.topic)?;

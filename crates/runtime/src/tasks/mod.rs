@@ -18,7 +18,7 @@ use crate::instance::Instance;
 use crate::metrics::{TaskMetrics, ThreadMetrics};
 
 /// The least time between two looks for closed windows and unmatched rows of outer joins, as in Java.
-const EMIT_INTERVAL_MS: i64 = 1000;
+pub(crate) const EMIT_INTERVAL_MS: i64 = 1000;
 
 /// How far a task has come.
 pub(crate) enum Stage {
@@ -120,7 +120,7 @@ impl Tasks {
             application_id: &instance.settings.application_id,
             handlers: self.handlers.clone(),
             emit_interval_ms: EMIT_INTERVAL_MS,
-            read_global: &mut |spec| unreachable!("store {} is global, which is refused", spec.name),
+            read_global: &mut |spec| instance.globals().open(spec),
             open_store: &mut |spec, changelog| instance.storage.state(spec, &name, changelog, &self.cache),
         };
         let graph = instance
@@ -169,6 +169,16 @@ impl Tasks {
             task: id,
             source: source.into(),
         })
+    }
+
+    /// Lets the tasks see what was committed to global stores since the last call. All tasks, also those that restore: who
+    /// holds on to what was before keeps the global thread from writing.
+    pub(crate) fn refresh_globals(&mut self) {
+        for owned in self.owned.values_mut() {
+            if let Stage::Restoring(task) | Stage::Running(task) = &mut owned.stage {
+                task.refresh_globals();
+            }
+        }
     }
 
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Owned> {

@@ -52,23 +52,27 @@ fn live(instance: &Arc<Instance>, place: ThreadPlace) {
     let _entered = span.enter();
     let (index, name) = (place.index, place.name.clone());
     let mut thread = StreamThread::new(instance.clone(), place);
-    let ended = catch_unwind(AssertUnwindSafe(|| thread.run()));
-    let ended = ended.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let message = text
-            .or(panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("unknown");
-        Err(Error::Panicked {
-            thread: name,
-            message: message.to_owned(),
-        })
-    });
+    let ended = caught(&name, || thread.run());
     let close = if ended.is_ok() { Close::Clean } else { Close::Dirty };
     thread.end(close);
     match ended {
         Ok(()) => instance.thread_moved(index, ThreadState::Dead),
         Err(error) => instance.thread_failed(index, &error),
     }
+}
+
+/// Makes an error of a panic.
+pub(crate) fn caught<T>(thread: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let message = text
+            .or(panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("unknown");
+        Err(Error::Panicked {
+            thread: thread.to_owned(),
+            message: message.to_owned(),
+        })
+    })
 }
 
 /// One stream thread.

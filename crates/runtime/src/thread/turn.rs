@@ -31,6 +31,9 @@ impl StreamThread {
         }
         first?;
         self.restore()?;
+        if !self.instance.layout.parts.globals.is_empty() {
+            self.tasks.refresh_globals();
+        }
         self.learn_lags()?;
         self.process()?;
         self.pause_and_resume();

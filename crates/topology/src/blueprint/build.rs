@@ -33,7 +33,7 @@ pub struct TaskEnvironment<'a> {
     ///
     /// [`NodeContext::emit_interval`]: crate::graph::NodeContext::emit_interval
     pub emit_interval_ms: i64,
-    /// Opens a global store that another part of the topology fills, to be read.
+    /// Opens a global store to be read. Not called for parts that fill one.
     pub read_global: &'a mut dyn FnMut(&StoreSpec) -> kstreams_store::Result<State>,
     /// Opens a store.
     pub open_store: &'a mut dyn FnMut(&StoreSpec, Option<Changelog>) -> kstreams_store::Result<State>,
