@@ -43,7 +43,10 @@ fn write_countries(world: &World, countries: impl IntoIterator<Item = (usize, i6
         .into_iter()
         .map(|(code, value)| {
             let value = value.to_be_bytes().to_vec();
-            (format!("c{code}"), String::from_utf8(value).expect("small numbers are ASCII"))
+            (
+                format!("c{code}"),
+                String::from_utf8(value).expect("small numbers are ASCII"),
+            )
         })
         .collect();
     let records: Vec<_> = rows.iter().map(|(code, value)| (&**code, Some(&**value), 1)).collect();
@@ -97,7 +100,10 @@ fn is_filled_kept_and_resumed(world: &World, engine: EngineKind) {
     // What the stores hold is not read again: it may even be gone from the topic.
     if engine == EngineKind::Persistent {
         let ends = world.ends(&world.name("countries"));
-        let before: Vec<_> = ends.iter().map(|(partition, end)| (partition.clone(), Some(*end))).collect();
+        let before: Vec<_> = ends
+            .iter()
+            .map(|(partition, end)| (partition.clone(), Some(*end)))
+            .collect();
         world.client().admin().delete_records(&before).expect("a broker");
     }
     write_countries(world, [(COUNTRIES, 5)]);
@@ -112,12 +118,16 @@ fn is_filled_kept_and_resumed(world: &World, engine: EngineKind) {
 
 #[test]
 fn a_global_table_on_disk_is_filled_kept_and_resumed() {
-    on_each_broker("global-disk", |world| is_filled_kept_and_resumed(world, EngineKind::Persistent));
+    on_each_broker("global-disk", |world| {
+        is_filled_kept_and_resumed(world, EngineKind::Persistent)
+    });
 }
 
 #[test]
 fn a_global_table_in_memory_is_filled_kept_and_filled_again() {
-    on_each_broker("global-memory", |world| is_filled_kept_and_resumed(world, EngineKind::Memory));
+    on_each_broker("global-memory", |world| {
+        is_filled_kept_and_resumed(world, EngineKind::Memory)
+    });
 }
 
 #[test]

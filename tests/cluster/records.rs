@@ -48,7 +48,9 @@ impl World {
         {
             assert!(Instant::now() < deadline, "{topic} cannot be read");
             for event in consumer.poll(Duration::from_millis(100)) {
-                let ConsumerEvent::Fetched { records, .. } = event else { continue };
+                let ConsumerEvent::Fetched { records, .. } = event else {
+                    continue;
+                };
                 for mut batch in records {
                     while let Some(record) = batch.next().expect("a good batch") {
                         let key = record.key.unwrap_or_default().to_vec();
@@ -81,7 +83,9 @@ impl World {
         let wanted: Vec<_> = (0..count)
             .map(|at| (TopicPartition::new(name.clone(), at), OffsetSpec::Latest))
             .collect();
-        let listed = admin.list_offsets(&wanted, Isolation::ReadUncommitted).expect("a broker");
+        let listed = admin
+            .list_offsets(&wanted, Isolation::ReadUncommitted)
+            .expect("a broker");
         listed
             .into_iter()
             .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))

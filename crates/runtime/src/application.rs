@@ -11,9 +11,11 @@ use tracing::info;
 
 use crate::config::{Settings, StreamsConfig};
 use crate::error::{Error, Result};
-use crate::housekeeping::Chores;
+use crate::housekeeping::{Chores, Work};
 use crate::instance::{Instance, Listener, OnUncaught, Parts, StateChange, UncaughtHandler};
 use crate::metrics::Metric;
+use crate::rebalance::Layout;
+use crate::rebalance::matched::Matched;
 use crate::state::State;
 
 /// One instance of a stream processing application. Several instances with the same `application.id` share the work.
@@ -44,7 +46,6 @@ impl KafkaStreams {
     /// An instance that runs `topology`. Checks the configuration and takes the state directory; no broker is asked yet.
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self> {
         let settings = Settings::parse(&config)?;
-        refuse_unsupported(&topology)?;
         let proposed = uuid::Uuid::new_v4();
         let storage = open(&settings, &topology, &proposed.to_string())?;
         let kept = storage.process_id().and_then(|id| uuid::Uuid::parse_str(id).ok());
@@ -106,11 +107,23 @@ impl KafkaStreams {
             action: "start the Kafka client".to_owned(),
             source: source.into(),
         })?;
-        let chores = Chores::start(&built.client_id, &built.settings, client.clone(), built.storage.clone())?;
+        let parts = built.topology.subtopologies(&built.settings.application_id);
+        let layout = Arc::new(Layout::new(parts));
+        let matched = Arc::new(Matched::default());
+        let chores = Chores::start(Work {
+            client_id: &built.client_id,
+            settings: &built.settings,
+            client: client.clone(),
+            storage: built.storage.clone(),
+            layout: layout.clone(),
+            matched: matched.clone(),
+        })?;
         info!(application = %built.settings.application_id, client = %built.client_id, "starting");
         let instance = Arc::new(Instance::new(Parts {
             settings: built.settings.clone(),
             topology: built.topology.clone(),
+            layout,
+            matched,
             client,
             storage: built.storage.clone(),
             process: built.process,
@@ -212,16 +225,6 @@ impl Drop for KafkaStreams {
         // The error, being called from a stream thread, has nobody to go to.
         let _ = self.close(None);
     }
-}
-
-/// Patterns run in the test driver only: the group does not follow topics that come and go.
-fn refuse_unsupported(topology: &Topology) -> Result<()> {
-    let message = if let Some(pattern) = topology.source_patterns().next() {
-        format!("source pattern {pattern} cannot be subscribed to: name the topics")
-    } else {
-        return Ok(());
-    };
-    Err(Error::Topology(kstreams_topology::Error::Topology(message)))
 }
 
 /// The state directory, which only a topology with persistent stores needs.

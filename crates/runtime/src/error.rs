@@ -67,7 +67,9 @@ pub enum Error {
         source: Box<kstreams_task::Error>,
     },
     /// The topic of a global store lost records that were not read yet.
-    #[error("{partition}, the topic of a global store, has no record at offset {offset} any more: start again to read it from its beginning")]
+    #[error(
+        "{partition}, the topic of a global store, has no record at offset {offset} any more: start again to read it from its beginning"
+    )]
     GlobalOffset {
         /// The partition.
         partition: kstreams_wire::TopicPartition,

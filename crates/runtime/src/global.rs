@@ -146,7 +146,11 @@ impl GlobalThread {
                 }
             }
         }
-        info!(records, millis = since.elapsed().as_millis() as u64, "global stores filled");
+        info!(
+            records,
+            millis = since.elapsed().as_millis() as u64,
+            "global stores filled"
+        );
         self.filled.store(true, Ordering::Relaxed);
         Ok(globals)
     }
@@ -211,7 +215,9 @@ impl GlobalThread {
         };
         let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), OffsetSpec::Latest)).collect();
         let admin = self.instance.client.admin();
-        let listed = admin.list_offsets(&wanted, Isolation::ReadUncommitted).map_err(failed)?;
+        let listed = admin
+            .list_offsets(&wanted, Isolation::ReadUncommitted)
+            .map_err(failed)?;
         listed
             .into_iter()
             .map(|(partition, end)| Ok((partition, end.map_err(failed)?.offset.unwrap_or(0))))
@@ -234,7 +240,10 @@ impl GlobalThread {
             },
         };
         let scope = GraphScope::Subtopology(part.id);
-        let graph = instance.topology.build_graph(scope, environment).map_err(Error::Topology)?;
+        let graph = instance
+            .topology
+            .build_graph(scope, environment)
+            .map_err(Error::Topology)?;
         GlobalTask::new(graph, partitions, now_ms()).map_err(failed)
     }
 
@@ -286,7 +295,11 @@ impl GlobalThread {
                     }
                 }
             }
-            if self.tasks.iter_mut().any(|task| task.uncommitted_bytes() >= BOOTSTRAP_BYTES) {
+            if self
+                .tasks
+                .iter_mut()
+                .any(|task| task.uncommitted_bytes() >= BOOTSTRAP_BYTES)
+            {
                 self.commit()?;
             }
             if records > before {
@@ -369,7 +382,10 @@ impl GlobalThread {
         loop {
             match attempt(self) {
                 Err(error) if error.disposition() == Disposition::Retry && since.elapsed() < patience => {
-                    warn!(error = &error as &dyn std::error::Error, "filling global stores; trying again");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "filling global stores; trying again"
+                    );
                     std::thread::sleep(wait);
                 }
                 done => return done,

@@ -1,4 +1,5 @@
-//! What can wait and must not hold a stream thread up: deleting consumed repartition records and forgotten local state.
+//! What can wait and must not hold a stream thread up: deleting consumed repartition records and forgotten local state,
+//! looking for topics that match a pattern.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -14,6 +15,8 @@ use tracing::{debug, info, warn};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::rebalance::Layout;
+use crate::rebalance::matched::Matched;
 
 /// Purges that may wait; more are dropped, because the next commit asks again.
 const QUEUE: usize = 8;
@@ -49,6 +52,16 @@ pub(crate) struct Chores {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What there is to work on.
+pub(crate) struct Work<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) settings: &'a Settings,
+    pub(crate) client: Client,
+    pub(crate) storage: Storage,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) matched: Arc<Matched>,
+}
+
 enum Wish {
     /// Delete what lies before these offsets.
     Purge(BTreeMap<TopicPartition, i64>),
@@ -56,18 +69,22 @@ enum Wish {
 }
 
 impl Chores {
-    pub(crate) fn start(client_id: &str, settings: &Settings, client: Client, storage: Storage) -> Result<Self> {
+    pub(crate) fn start(work: Work<'_>) -> Result<Self> {
         let (wishes, inbox) = sync_channel(QUEUE);
         let claims = Claims::default();
+        let has_patterns = !work.layout.parts.patterns.is_empty();
         let cleaner = Cleaner {
             claims: claims.clone(),
-            client,
-            storage,
-            delay: settings.state.cleanup_delay,
-            timeout: settings.client.request_timeout,
+            client: work.client,
+            storage: work.storage,
+            layout: work.layout,
+            matched: work.matched,
+            look_every: has_patterns.then_some(work.settings.client.metadata_age_max),
+            delay: work.settings.state.cleanup_delay,
+            timeout: work.settings.client.request_timeout,
             unclaimed: BTreeMap::new(),
         };
-        let name = format!("{client_id}-CleanupThread");
+        let name = format!("{}-CleanupThread", work.client_id);
         let thread = std::thread::Builder::new()
             .name(name.clone())
             .spawn(move || cleaner.run(&inbox))
@@ -100,6 +117,10 @@ struct Cleaner {
     claims: Claims,
     client: Client,
     storage: Storage,
+    layout: Arc<Layout>,
+    matched: Arc<Matched>,
+    /// `metadata.max.age.ms`, if there are patterns.
+    look_every: Option<Duration>,
     delay: Duration,
     timeout: Duration,
     /// Tasks on disk that nobody here has, and since when that is known.
@@ -109,16 +130,34 @@ struct Cleaner {
 impl Cleaner {
     fn run(mut self, wishes: &Receiver<Wish>) {
         let mut clean_at = Instant::now() + self.delay;
+        let mut look_at = self.look_every.map(|every| Instant::now() + every);
         loop {
-            match wishes.recv_timeout(clean_at.saturating_duration_since(Instant::now())) {
+            let next = look_at.map_or(clean_at, |look_at| look_at.min(clean_at));
+            match wishes.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Wish::Purge(offsets)) => self.purge(&offsets),
                 Ok(Wish::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    let now = Instant::now();
-                    self.clean(now);
-                    clean_at = now + self.delay;
-                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
+            let now = Instant::now();
+            if now >= clean_at {
+                self.clean(now);
+                clean_at = now + self.delay;
+            }
+            if look_at.is_some_and(|look_at| now >= look_at) {
+                self.look();
+                look_at = self.look_every.map(|every| now + every);
+            }
+        }
+    }
+
+    /// Looks for topics that match a pattern. Stream threads notice by themselves if there are others.
+    fn look(&self) {
+        let admin = self.client.admin().within(self.timeout);
+        if let Err(error) = self.matched.look(&self.layout, &admin) {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "could not look for topics; trying again later"
+            );
         }
     }
 

@@ -20,6 +20,7 @@ use crate::global::{self, Globals};
 use crate::housekeeping::Chores;
 use crate::metrics::{Gauge, Metric, ThreadMetrics, names};
 use crate::rebalance::Layout;
+use crate::rebalance::matched::Matched;
 use crate::state::{Move, State};
 use crate::thread::{ThreadState, spawn};
 
@@ -51,7 +52,9 @@ pub(crate) type UncaughtHandler = Box<dyn Fn(&Error) -> OnUncaught + Send + Sync
 pub(crate) struct Instance {
     pub(crate) settings: Settings,
     pub(crate) topology: Topology,
-    pub(crate) layout: Layout,
+    pub(crate) layout: Arc<Layout>,
+    /// The topics that patterns match.
+    pub(crate) matched: Arc<Matched>,
     pub(crate) client: Client,
     pub(crate) storage: Storage,
     pub(crate) process: ProcessId,
@@ -99,6 +102,8 @@ pub(crate) struct ThreadPlace {
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) topology: Topology,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) matched: Arc<Matched>,
     pub(crate) client: Client,
     pub(crate) storage: Storage,
     pub(crate) process: ProcessId,
@@ -111,7 +116,8 @@ pub(crate) struct Parts {
 impl Instance {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            layout: Layout::new(parts.topology.subtopologies(&parts.settings.application_id)),
+            layout: parts.layout,
+            matched: parts.matched,
             settings: parts.settings,
             topology: parts.topology,
             client: parts.client,

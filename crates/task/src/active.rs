@@ -185,15 +185,21 @@ impl ActiveTask {
             state.commit(None)?;
         }
         for input in inputs {
-            let queue = self.inbox.queue_mut(&input.partition)?;
-            queue.start_at(input.offset);
-            let committed = OffsetMetadata::decode(&input.metadata);
-            self.graph.set_partition_time(queue.input, committed.partition_time);
-            self.graph.recall_metadata(committed.processors);
+            self.take_up(input)?;
         }
         self.graph.set_wall_clock(now);
         self.dirty = false;
         Ok(self.graph.init(output)?)
+    }
+
+    /// Goes on with an input where it was committed: one that was [added](Self::add_input) to a running task.
+    pub fn take_up(&mut self, input: &Input) -> Result<()> {
+        let queue = self.inbox.queue_mut(&input.partition)?;
+        queue.start_at(input.offset);
+        let committed = OffsetMetadata::decode(&input.metadata);
+        self.graph.set_partition_time(queue.input, committed.partition_time);
+        self.graph.recall_metadata(committed.processors);
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@
 //! * [`clients`]: what is handed to the embedded clients, and the prefixes
 
 pub mod clients;
+mod duration;
 pub mod error;
 pub mod keys;
 pub mod properties;

@@ -7,12 +7,15 @@ use std::time::Duration;
 use kstreams_client::group::GroupConfig;
 use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use kstreams_store::PersistentEngine;
+use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
 
 use super::StreamsConfig;
 use super::clients::{self, Role};
 use super::error::ConfigError;
 use super::keys::{self, Kind};
+
+const RESET: &str = "auto.offset.reset";
 
 /// All settings of an instance.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub topics: TopicSettings,
     /// What errors of records lead to.
     pub errors: ErrorSettings,
+    /// `auto.offset.reset`: where sources start that do not say it themselves.
+    pub reset: ResetPolicy,
     /// The shared connections.
     pub client: ClientConfig,
     /// The consumers of the source topics.
@@ -163,9 +168,10 @@ impl Settings {
                 processing: values.on_error(keys::PROCESSING_HANDLER),
             },
             group: group(&application_id, &main, &client)?,
-            main_consumer: consumer(&main, "earliest")?,
-            restore_consumer: consumer(&restore, "none")?,
-            global_consumer: consumer(&Role::GlobalConsumer.properties(config), "none")?,
+            reset: reset(&main)?,
+            main_consumer: consumer(&main)?,
+            restore_consumer: consumer(&restore)?,
+            global_consumer: consumer(&Role::GlobalConsumer.properties(config))?,
             producer: ProducerConfig::from_properties(&producer).map_err(client_error)?,
             client,
             application_id,
@@ -279,11 +285,29 @@ fn group(id: &str, main: &BTreeMap<String, String>, client: &ClientConfig) -> Re
     Ok(group)
 }
 
-fn consumer(properties: &BTreeMap<String, String>, reset: &str) -> Result<ConsumerConfig, ConfigError> {
-    let mut properties = with_default(properties.clone(), "auto.offset.reset", reset);
-    if reset == "none" {
-        properties.insert("auto.offset.reset".to_owned(), reset.to_owned());
-    }
+/// `earliest`, `latest`, `none`, or `by_duration:` and a duration as ISO 8601 writes them.
+fn reset(main: &BTreeMap<String, String>) -> Result<ResetPolicy, ConfigError> {
+    let value = main.get(RESET).map_or("earliest", |value| value.trim());
+    let policy = match value.to_ascii_lowercase().as_str() {
+        "earliest" => Some(ResetPolicy::Earliest),
+        "latest" => Some(ResetPolicy::Latest),
+        "none" => Some(ResetPolicy::None),
+        other => other
+            .strip_prefix("by_duration:")
+            .and_then(super::duration::parse)
+            .map(ResetPolicy::ByDuration),
+    };
+    policy.ok_or_else(|| ConfigError::Value {
+        key: RESET.to_owned(),
+        value: value.to_owned(),
+        allowed: "earliest, latest, none or by_duration:<duration>, such as by_duration:PT1H30M".to_owned(),
+    })
+}
+
+/// A consumer never starts anywhere by itself: the thread knows each source's policy.
+fn consumer(properties: &BTreeMap<String, String>) -> Result<ConsumerConfig, ConfigError> {
+    let mut properties = properties.clone();
+    properties.insert(RESET.to_owned(), "none".to_owned());
     ConsumerConfig::from_properties(&properties).map_err(client_error)
 }
 

@@ -2,7 +2,9 @@
 //!
 //! * `mod`: subscription, the leader's flow, reading an assignment
 //! * [`topics`]: partition counts, internal topics
+//! * [`matched`]: topics that patterns match
 
+pub(crate) mod matched;
 pub(crate) mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +17,7 @@ use kstreams_assignor::{
 use kstreams_client::group::GroupMember;
 use kstreams_store::Storage;
 use kstreams_topology::TaskId;
-use kstreams_topology::blueprint::{PartitionCounts, Subtopologies};
+use kstreams_topology::blueprint::{PartitionCounts, ResetPolicy, Subtopologies};
 use kstreams_wire::membership::Assignment;
 use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{info, warn};
@@ -40,9 +42,9 @@ impl Layout {
         Self { parts, readers }
     }
 
-    /// The topics to subscribe to.
-    pub(crate) fn topics(&self) -> Vec<TopicName> {
-        self.readers.keys().cloned().collect()
+    /// The topics to subscribe to: those that sources name, and these, which patterns match.
+    pub(crate) fn topics(&self, matched: BTreeSet<TopicName>) -> Vec<TopicName> {
+        self.readers.keys().cloned().chain(matched).collect()
     }
 
     /// Whether there is anything that makes tasks.
@@ -52,8 +54,15 @@ impl Layout {
 
     /// The task that reads this partition.
     pub(crate) fn task(&self, partition: &TopicPartition) -> Option<TaskId> {
-        let subtopology = *self.readers.get(&partition.topic)?;
+        let named = self.readers.get(&partition.topic).copied();
+        let subtopology = named.or_else(|| Some(self.parts.pattern(&partition.topic)?.subtopology))?;
         Some(TaskId::new(subtopology, partition.partition))
+    }
+
+    /// Where to start reading a topic without a committed offset, if its source says it.
+    pub(crate) fn reset(&self, topic: &TopicName) -> Option<ResetPolicy> {
+        let named = self.parts.reset_policies.get(topic).copied();
+        named.or_else(|| self.parts.pattern(topic)?.reset)
     }
 
     /// Whether the topic is internal: its records may be deleted once they are consumed.
@@ -183,8 +192,10 @@ impl Leader<'_> {
                 .members
                 .insert(MemberId::from(member.member_id.as_str()), data.member);
         }
-        let counts = self.counts()?;
-        for part in &self.layout.parts.parts {
+        let subscribed = members.iter().flat_map(|member| &member.subscription.topics);
+        let parts = self.parts(subscribed)?;
+        let counts = self.counts(&parts)?;
+        for part in &parts.parts {
             let demand = if part.stores.iter().any(|store| store.changelog.is_some()) {
                 TaskDemand::Stateful
             } else {
@@ -207,30 +218,32 @@ impl Leader<'_> {
         Ok(plan
             .active
             .iter()
-            .map(|(member, tasks)| (member.as_str().to_owned(), self.share(tasks, &counts)))
+            .map(|(member, tasks)| (member.as_str().to_owned(), share(tasks, &parts, &counts)))
             .collect())
     }
 
-    /// The partitions of these tasks.
-    fn share(&self, tasks: &BTreeSet<TaskId>, counts: &PartitionCounts) -> Assignment {
-        let partitions: Vec<TopicPartition> = tasks
-            .iter()
-            .filter_map(|task| Some(counts.inputs(self.layout.parts.part(task.subtopology)?, task.partition)))
-            .flatten()
-            .collect();
-        let data = AssignmentData {
-            active: tasks.iter().copied().collect(),
-            ..AssignmentData::default()
-        };
-        assignment(&partitions, &data)
+    /// The parts of the topology with the topics that a member found to match a pattern, as far as they still exist.
+    fn parts<'a>(&self, subscribed: impl Iterator<Item = &'a TopicName>) -> Result<Subtopologies, (Verdict, String)> {
+        let parts = self.layout.parts.clone();
+        if parts.patterns.is_empty() {
+            return Ok(parts);
+        }
+        let matched: Vec<TopicName> = matched::matching(&parts, subscribed.cloned()).into_iter().collect();
+        let existing = self.patiently(|| self.topics.describe(&matched))?;
+        Ok(parts.with_matching(existing.keys()))
     }
 
     /// How many partitions every topic has or is to have; internal topics exist when this returns.
-    fn counts(&self) -> Result<PartitionCounts, (Verdict, String)> {
+    fn counts(&self, parts: &Subtopologies) -> Result<PartitionCounts, (Verdict, String)> {
+        self.patiently(|| self.topics.ensure(parts))
+    }
+
+    /// Tries until it works or cannot work.
+    fn patiently<T>(&self, attempt: impl Fn() -> Result<T>) -> Result<T, (Verdict, String)> {
         let deadline = Instant::now() + self.patience;
         loop {
-            match self.topics.ensure(&self.layout.parts) {
-                Ok(counts) => return Ok(counts),
+            match attempt() {
+                Ok(done) => return Ok(done),
                 Err(Error::MissingSourceTopics { topics }) => {
                     return Err((Verdict::MissingSourceTopics, topics.join(", ")));
                 }
@@ -245,6 +258,20 @@ impl Leader<'_> {
             }
         }
     }
+}
+
+/// The partitions of these tasks.
+fn share(tasks: &BTreeSet<TaskId>, parts: &Subtopologies, counts: &PartitionCounts) -> Assignment {
+    let partitions: Vec<TopicPartition> = tasks
+        .iter()
+        .filter_map(|task| Some(counts.inputs(parts.part(task.subtopology)?, task.partition)))
+        .flatten()
+        .collect();
+    let data = AssignmentData {
+        active: tasks.iter().copied().collect(),
+        ..AssignmentData::default()
+    };
+    assignment(&partitions, &data)
 }
 
 fn assignment(partitions: &[TopicPartition], data: &AssignmentData) -> Assignment {

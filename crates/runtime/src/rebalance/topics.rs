@@ -51,7 +51,7 @@ impl InternalTopics<'_> {
     }
 
     /// How many partitions these topics have; those that do not exist are left out.
-    fn describe(&self, topics: &[TopicName]) -> Result<TopicPartitions> {
+    pub(super) fn describe(&self, topics: &[TopicName]) -> Result<TopicPartitions> {
         if topics.is_empty() {
             return Ok(TopicPartitions::new());
         }

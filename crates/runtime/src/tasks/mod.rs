@@ -64,6 +64,12 @@ impl Tasks {
         self.owned.keys().copied().collect()
     }
 
+    /// The input partitions of each task.
+    pub(crate) fn inputs(&self) -> diff::Inputs {
+        let inputs = self.owned.iter().map(|(id, owned)| (*id, owned.inputs.clone()));
+        inputs.collect()
+    }
+
     /// All input partitions of all tasks.
     pub(crate) fn partitions(&self) -> Vec<TopicPartition> {
         self.owned

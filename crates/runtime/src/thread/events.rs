@@ -1,12 +1,11 @@
 //! What the consumer and the group say, and what the thread does about it.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
-use kstreams_client::{Committed, ConsumerEvent, GroupEvent, Start};
+use kstreams_client::{ConsumerEvent, GroupEvent, Start};
 use kstreams_task::{Admission, Close, Input};
 use kstreams_topology::TaskId;
 use kstreams_topology::blueprint::ResetPolicy;
@@ -30,16 +29,8 @@ impl StreamThread {
                 next_offset,
                 ..
             } => self.admit(&partition, records, next_offset),
-            ConsumerEvent::OutOfRange { partition, offset } => Err(Error::OffsetOutOfRange {
-                topic: partition.topic.to_string(),
-                partition: partition.partition,
-                offset,
-            }),
-            ConsumerEvent::NoOffset { partition } => Err(Error::OffsetOutOfRange {
-                topic: partition.topic.to_string(),
-                partition: partition.partition,
-                offset: -1,
-            }),
+            ConsumerEvent::OutOfRange { partition, offset } => self.reset(&partition, offset),
+            ConsumerEvent::NoOffset { partition } => self.reset(&partition, -1),
             ConsumerEvent::Group(event) => self.on_group(event),
             ConsumerEvent::GroupFailed(source) => Err(Error::Client {
                 action: "take part in the group".to_owned(),
@@ -91,7 +82,16 @@ impl StreamThread {
                     &self.instance.storage,
                     shutdown,
                 );
-                self.consumer.subscribe(self.instance.layout.topics(), data);
+                let matched = &self.instance.matched;
+                if let Err(error) = matched.look(&self.instance.layout, &self.instance.client.admin()) {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "going on with the topics known before"
+                    );
+                }
+                let (version, topics) = matched.topics();
+                self.matched = version;
+                self.consumer.subscribe(self.instance.layout.topics(topics), data);
                 Ok(())
             }
             GroupEvent::Lead { generation, members } => {
@@ -131,12 +131,15 @@ impl StreamThread {
     /// Gives up the tasks that are not assigned any more, takes on the new ones, and tells the group.
     fn take_over(&mut self, assigned: &[TopicPartition], user_data: &Bytes) -> Result<()> {
         read_assignment(user_data)?;
-        let Diff { close, open } = diff(&self.tasks.ids(), self.instance.layout.by_task(assigned));
+        let Diff { close, open, grow } = diff(&self.tasks.inputs(), self.instance.layout.by_task(assigned));
         if !close.is_empty() {
             self.give_up(close.into_iter().collect());
         }
         for (task, inputs) in open {
             self.tasks.add(task, inputs);
+        }
+        for (task, inputs) in grow {
+            self.grow(task, inputs)?;
         }
         self.consumer.acknowledge(assigned.to_vec());
         self.go(ThreadState::PartitionsAssigned);
@@ -234,32 +237,43 @@ impl StreamThread {
         })
     }
 
+    /// Lets a task read further partitions: topics that match a source's pattern appeared. One that does not run yet is
+    /// opened anew with them.
+    fn grow(&mut self, id: TaskId, new: Vec<TopicPartition>) -> Result<()> {
+        let Some(owned) = self.tasks.get_mut(id) else {
+            return Ok(());
+        };
+        owned.inputs.extend(new.iter().cloned());
+        if owned.running().is_none() {
+            self.restorer.forget(id);
+            self.tasks.revive(id);
+            return Ok(());
+        }
+        let (inputs, starts) = self.committed(id, &new)?;
+        if let Some(task) = self.tasks.get_mut(id).and_then(|owned| owned.running()) {
+            let grown = inputs.iter().try_for_each(|input| {
+                task.add_input(&input.partition)?;
+                task.take_up(input)
+            });
+            grown.map_err(|source| Error::Task {
+                task: id,
+                source: source.into(),
+            })?;
+        }
+        self.consumer.assign(&starts);
+        Ok(())
+    }
+
     /// Reads the committed offsets of a restored task, initialises its nodes and begins to fetch for it.
     fn begin_to_run(&mut self, id: TaskId) -> Result<()> {
         let Some(owned) = self.tasks.get_mut(id) else {
             return Ok(());
         };
-        let limit = self.instance.settings.client.api_timeout;
-        let committed = self
-            .consumer
-            .committed(&owned.inputs, limit)
-            .map_err(|source| Error::Client {
-                action: format!("read the committed offsets of task {id}"),
-                source: source.into(),
-            })?;
-        let starts = self.starts(id, &committed)?;
+        let partitions = owned.inputs.clone();
+        let (inputs, starts) = self.committed(id, &partitions)?;
         let Some(owned) = self.tasks.get_mut(id) else {
             return Ok(());
         };
-        let inputs: Vec<Input> = owned
-            .inputs
-            .iter()
-            .map(|partition| Input {
-                partition: partition.clone(),
-                offset: committed.get(partition).map(|c| c.offset),
-                metadata: committed.get(partition).map(|c| c.metadata.clone()).unwrap_or_default(),
-            })
-            .collect();
         if let Some(task) = owned.restoring() {
             task.complete_restoration(&inputs, now_ms(), &mut self.output)
                 .map_err(|source| Error::Task {
@@ -276,42 +290,63 @@ impl StreamThread {
         Ok(())
     }
 
-    /// Where to begin reading each input partition.
-    fn starts(
+    /// What is committed for input partitions of a task, and where to begin reading them.
+    fn committed(
         &mut self,
         id: TaskId,
-        committed: &BTreeMap<TopicPartition, Committed>,
-    ) -> Result<Vec<(TopicPartition, Start)>> {
-        let inputs = self
-            .tasks
-            .get_mut(id)
-            .map(|owned| owned.inputs.clone())
-            .unwrap_or_default();
+        partitions: &[TopicPartition],
+    ) -> Result<(Vec<Input>, Vec<(TopicPartition, Start)>)> {
+        let limit = self.instance.settings.client.api_timeout;
+        let committed = self
+            .consumer
+            .committed(partitions, limit)
+            .map_err(|source| Error::Client {
+                action: format!("read the committed offsets of task {id}"),
+                source: source.into(),
+            })?;
+        let mut inputs = Vec::new();
         let mut starts = Vec::new();
-        for partition in inputs {
-            let start = match committed.get(&partition) {
+        for partition in partitions {
+            let committed = committed.get(partition);
+            let start = match committed {
                 Some(committed) => Start::Offset(committed.offset),
-                None if self.instance.layout.is_repartition(&partition.topic) => Start::Beginning,
-                None => self.start_by_policy(&partition)?,
+                None => self.start_by_policy(partition, -1)?,
             };
-            starts.push((partition, start));
+            starts.push((partition.clone(), start));
+            inputs.push(Input {
+                partition: partition.clone(),
+                offset: committed.map(|committed| committed.offset),
+                metadata: committed
+                    .map(|committed| committed.metadata.clone())
+                    .unwrap_or_default(),
+            });
         }
-        Ok(starts)
+        Ok((inputs, starts))
     }
 
-    /// Where a partition begins that nobody has committed an offset for.
-    fn start_by_policy(&self, partition: &TopicPartition) -> Result<Start> {
-        let policies = &self.instance.layout.parts.reset_policies;
-        match policies.get(&partition.topic) {
-            None => Ok(Start::ByPolicy),
-            Some(ResetPolicy::Earliest) => Ok(Start::Beginning),
-            Some(ResetPolicy::Latest) => Ok(Start::End),
-            Some(ResetPolicy::None) => Err(Error::OffsetOutOfRange {
+    /// Goes on with a partition whose log does not have the offset that is to be read.
+    fn reset(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        let start = self.start_by_policy(partition, offset)?;
+        warn!(%partition, offset, ?start, "the log has no such offset");
+        self.consumer.seek(partition, start);
+        Ok(())
+    }
+
+    /// Where a partition begins for which no offset is committed, or whose log does not have this offset.
+    fn start_by_policy(&self, partition: &TopicPartition, offset: i64) -> Result<Start> {
+        if self.instance.layout.is_repartition(&partition.topic) {
+            return Ok(Start::Beginning);
+        }
+        let own = self.instance.layout.reset(&partition.topic);
+        match own.unwrap_or(self.instance.settings.reset) {
+            ResetPolicy::Earliest => Ok(Start::Beginning),
+            ResetPolicy::Latest => Ok(Start::End),
+            ResetPolicy::None => Err(Error::OffsetOutOfRange {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
-                offset: -1,
+                offset,
             }),
-            Some(ResetPolicy::ByDuration(age)) => {
+            ResetPolicy::ByDuration(age) => {
                 let time = now_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
                 let wanted = [(partition.clone(), OffsetSpec::Timestamp(time))];
                 let found = self

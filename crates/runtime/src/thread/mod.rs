@@ -81,6 +81,8 @@ struct StreamThread {
     metrics: Arc<ThreadMetrics>,
     index: usize,
     state: ThreadState,
+    /// Which of the topics that match patterns the group was told of.
+    matched: u64,
     consumer: Consumer,
     output: ProducerOutput,
     tasks: Tasks,
@@ -118,6 +120,7 @@ impl StreamThread {
         Self {
             index: place.index,
             state: ThreadState::Created,
+            matched: instance.matched.version(),
             consumer,
             output: ProducerOutput::new(instance.client.producer(settings.producer.clone())),
             tasks: Tasks::new(instance.clone(), place.metrics.clone()),
@@ -149,6 +152,10 @@ impl StreamThread {
         while !self.instance.is_stopping() {
             if self.instance.is_announcing_shutdown() {
                 self.consumer.rejoin("the application is to shut down");
+            }
+            if self.matched != self.instance.matched.version() {
+                self.matched = self.instance.matched.version();
+                self.consumer.rejoin("other topics match the patterns");
             }
             let turned = self.turn();
             self.survive(turned)?;

@@ -21,7 +21,7 @@ mod typed;
 pub use build::{GraphScope, TaskEnvironment};
 pub use copartition::{PartitionCounts, TopicPartitions};
 pub use node::{NewProcessor, NewSink, NewSource, NodeKind, NodeSpec, ResetPolicy, SinkTarget, Topics};
-pub use subtopology::{StoreEntry, Subtopologies, Subtopology};
+pub use subtopology::{SourcePattern, StoreEntry, Subtopologies, Subtopology};
 pub use topics::{InternalTopicConfig, changelog_config, changelog_topic, repartition_config};
 pub use typed::{Consumed, Produced};
 

@@ -7,6 +7,7 @@ use kstreams_wire::TopicName;
 
 use super::topics::changelog_topic;
 use super::{NodeKind, ResetPolicy, SinkTarget, Topics, Topology};
+use crate::pattern::TopicPattern;
 use crate::stores::StoreId;
 
 /// The subtopologies of a topology, with topics under their full names.
@@ -20,6 +21,21 @@ pub struct Subtopologies {
     pub copartitioned: Vec<BTreeSet<TopicName>>,
     /// Where sources start that say it themselves.
     pub reset_policies: BTreeMap<TopicName, ResetPolicy>,
+    /// The patterns by which sources read further topics.
+    pub patterns: Vec<SourcePattern>,
+}
+
+/// A pattern by which a source reads topics.
+#[derive(Clone, Debug)]
+pub struct SourcePattern {
+    /// What the topics' names match.
+    pub pattern: TopicPattern,
+    /// The subtopology that reads them.
+    pub subtopology: u32,
+    /// Where the source starts, if it says it itself.
+    pub reset: Option<ResetPolicy>,
+    /// Which of the groups of co-partitioned topics they belong to.
+    pub group: Option<usize>,
 }
 
 /// One subtopology.
@@ -56,6 +72,14 @@ pub struct StoreEntry {
     pub is_global: bool,
 }
 
+/// Sources whose topics must have equally many partitions.
+#[derive(Debug, Default)]
+struct CopartitionedSources {
+    topics: BTreeSet<TopicName>,
+    /// The nodes of those that read by pattern.
+    patterns: BTreeSet<usize>,
+}
+
 impl Subtopologies {
     /// All source topics.
     pub fn source_topics(&self) -> BTreeSet<&TopicName> {
@@ -71,6 +95,28 @@ impl Subtopologies {
             }
         }
         topics
+    }
+
+    /// The first pattern that matches this topic.
+    pub fn pattern(&self, topic: &str) -> Option<&SourcePattern> {
+        self.patterns.iter().find(|source| source.pattern.matches(topic))
+    }
+
+    /// The same with these topics as if the sources whose patterns match them had named them.
+    pub fn with_matching<'a>(mut self, topics: impl IntoIterator<Item = &'a TopicName>) -> Self {
+        for topic in topics {
+            let Some(source) = self.pattern(topic).cloned() else {
+                continue;
+            };
+            let part = self.parts.iter_mut().find(|part| part.id == source.subtopology);
+            part.map(|part| part.source_topics.insert(topic.clone()));
+            let group = source.group.and_then(|at| self.copartitioned.get_mut(at));
+            group.map(|group| group.insert(topic.clone()));
+            if let Some(reset) = source.reset {
+                self.reset_policies.insert(topic.clone(), reset);
+            }
+        }
+        self
     }
 
     /// The subtopology of this number.
@@ -102,12 +148,38 @@ impl Topology {
                 parts.push(part);
             }
         }
+        let groups_of_sources = self.copartition_groups(name);
         Subtopologies {
+            patterns: self.source_patterns_of(&groups, &groups_of_sources),
             parts,
             globals,
-            copartitioned: self.copartition_groups(name),
+            copartitioned: groups_of_sources.into_iter().map(|group| group.topics).collect(),
             reset_policies: self.reset_policies(name),
         }
+    }
+
+    /// The sources that read by pattern, given the nodes of each subtopology.
+    fn source_patterns_of(&self, parts: &[Vec<usize>], groups: &[CopartitionedSources]) -> Vec<SourcePattern> {
+        let mut patterns = Vec::new();
+        for (nodes, subtopology) in parts.iter().zip(0..) {
+            for at in nodes {
+                if let Some(NodeKind::Source {
+                    topics: Topics::Pattern(text),
+                    reset,
+                    ..
+                }) = self.nodes.get(*at).map(|node| &node.kind)
+                    && let Ok(pattern) = TopicPattern::parse(text)
+                {
+                    patterns.push(SourcePattern {
+                        pattern,
+                        subtopology,
+                        reset: *reset,
+                        group: groups.iter().position(|group| group.patterns.contains(at)),
+                    });
+                }
+            }
+        }
+        patterns
     }
 
     fn part(&self, id: u32, members: &[usize], application_id: &str) -> Subtopology {
@@ -177,23 +249,28 @@ impl Topology {
         entries
     }
 
-    fn copartition_groups(&self, full: impl Fn(&str) -> TopicName) -> Vec<BTreeSet<TopicName>> {
-        let mut groups: Vec<BTreeSet<TopicName>> = Vec::new();
+    fn copartition_groups(&self, full: impl Fn(&str) -> TopicName) -> Vec<CopartitionedSources> {
+        let mut groups: Vec<CopartitionedSources> = Vec::new();
         for sources in &self.copartitioned {
-            let nodes = sources.iter().filter_map(|name| self.by_name.get(name));
-            let topics = nodes.filter_map(|at| match &self.nodes.get(*at)?.kind {
-                NodeKind::Source {
-                    topics: Topics::Names(topics),
-                    ..
-                } => Some(topics),
-                _ => None,
-            });
-            let mut group: BTreeSet<TopicName> = topics.flatten().map(|topic| full(topic)).collect();
+            let mut group = CopartitionedSources::default();
+            for at in sources.iter().filter_map(|name| self.by_name.get(name)) {
+                match self.nodes.get(*at).map(|node| &node.kind) {
+                    Some(NodeKind::Source {
+                        topics: Topics::Names(topics),
+                        ..
+                    }) => group.topics.extend(topics.iter().map(|topic| full(topic))),
+                    Some(NodeKind::Source { .. }) => {
+                        group.patterns.insert(*at);
+                    }
+                    _ => {}
+                }
+            }
             // Co-partitioning is transitive: groups with a common topic are one.
             groups.retain(|other| {
-                let apart = other.is_disjoint(&group);
+                let apart = other.topics.is_disjoint(&group.topics) && other.patterns.is_disjoint(&group.patterns);
                 if !apart {
-                    group.extend(other.iter().cloned());
+                    group.topics.extend(other.topics.iter().cloned());
+                    group.patterns.extend(&other.patterns);
                 }
                 apart
             });
