@@ -37,6 +37,8 @@
 //! * To test a topology without a broker there is the crate `kstreams-test-driver`; to try one, the crate
 //!   `kstreams-broker` runs a broker inside the program.
 
+mod options;
+
 pub use kstreams_dsl::{
     BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, KGroupedStream, KGroupedTable, KStream,
     KTable, Materialized, Optimization, Produced, Repartitioned, SessionWindowedCogroupedKStream,
@@ -59,6 +61,8 @@ pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
 /// Avro and Protobuf, with their schemas in a Confluent Schema Registry (features `avro`, `protobuf`).
 #[cfg(any(feature = "avro", feature = "protobuf"))]
 pub use kstreams_schema_registry as schema_registry;
+
+pub use options::build_options;
 
 /// Configuration keys.
 pub use kstreams_runtime::config::keys;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kstreams_store::{CacheBudget, Changelog, GLOBAL, GlobalReader};
+use kstreams_store::{CacheBudget, Changelog, ChangelogRecord, GLOBAL, GlobalReader};
 use kstreams_task::{ActiveTask, ChangelogState, Close, GlobalTask, Input, TaskConfig};
 use kstreams_topology::TaskId;
 use kstreams_topology::blueprint::{GraphScope, PartitionCounts, Subtopologies, Subtopology, TaskEnvironment};
@@ -162,14 +162,18 @@ impl TopologyTestDriver {
                         record.topic == partition.topic && record.partition.unwrap_or(0) == partition.partition
                     });
                     let behind = sent.skip(usize::try_from(from).unwrap_or_default());
-                    let mut last = from - 1;
-                    let records = behind.inspect(|_| last += 1).filter_map(|record| {
-                        let value = record.value.as_deref();
-                        Some((record.key.as_deref()?, value, record.timestamp.unwrap_or(0)))
+                    let numbered: Vec<_> = (from..).zip(behind).collect();
+                    let rows = numbered.iter().filter_map(|(offset, record)| {
+                        Some(ChangelogRecord {
+                            key: record.key.as_deref()?,
+                            value: record.value.as_deref(),
+                            timestamp: record.timestamp.unwrap_or(self.now),
+                            offset: *offset,
+                            headers: &record.headers,
+                        })
                     });
-                    let records: Vec<_> = records.collect();
-                    if last >= from {
-                        task.restore(partition, records, last)?;
+                    if let Some((last, _)) = numbered.last() {
+                        task.restore(partition, rows, *last)?;
                     }
                 }
                 Changelog::Source(_) => {

@@ -1,5 +1,7 @@
 //! The table of Kafka Streams' keys: what each takes, and which of them this version acts on.
 
+use kstreams_store::EngineKind;
+
 use super::error::ConfigError;
 
 /// The application's name.
@@ -45,6 +47,22 @@ pub const STATE_ENGINE: &str = "kstreams.state.engine";
 /// Uncommitted bytes per thread that ask for an early commit; our own key.
 pub const UNCOMMITTED_MAX_BYTES: &str = "kstreams.uncommitted.max.bytes";
 
+/// What a topology does for fewer topics; it takes effect where the topology is built.
+pub const TOPOLOGY_OPTIMIZATION: &str = "topology.optimization";
+/// Where tables are kept that do not say so; it takes effect where the topology is built.
+pub const DEFAULT_DSL_STORE: &str = "default.dsl.store";
+/// The same, by the name of one of Java's two classes; it wins over [`DEFAULT_DSL_STORE`].
+pub const DSL_STORE_SUPPLIERS: &str = "dsl.store.suppliers.class";
+/// How much longer than their stores the changelogs of window and session stores keep records.
+pub const WINDOWSTORE_ADDITIONAL_RETENTION_MS: &str = "windowstore.changelog.additional.retention.ms";
+
+/// A rule of [`TOPOLOGY_OPTIMIZATION`]: stores of source tables are restored from the table's topic.
+pub const REUSE_SOURCE_TOPICS: &str = "reuse.ktable.source.topics";
+/// A rule of [`TOPOLOGY_OPTIMIZATION`]: repartition topics below one key change become one.
+pub const MERGE_REPARTITION_TOPICS: &str = "merge.repartition.topics";
+/// A rule of [`TOPOLOGY_OPTIMIZATION`]: joins of a stream with itself keep its records once.
+pub const SINGLE_STORE_SELF_JOIN: &str = "single.store.self.join";
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -56,6 +74,8 @@ pub enum Kind {
     Number(i64, i64),
     /// One of these words; letter case matters not.
     OneOf(&'static [&'static str]),
+    /// Whatever passes this check; the text says what does.
+    Checked(fn(&str) -> bool, &'static str),
     /// The name of a handler: fail or continue. Java's class names are understood, with or without package.
     Handler(&'static str, &'static str),
     /// A feature of Kafka Streams that is not built: only this value, which means "off", is taken.
@@ -126,15 +146,23 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
         Kind::Only("PLAINTEXT", "TLS and SASL are not built yet"),
     ),
     (
-        "topology.optimization",
+        TOPOLOGY_OPTIMIZATION,
         "none",
-        Kind::Only("none", "topology optimisation is not built yet"),
+        Kind::Checked(
+            is_optimization,
+            "none, all, or a list of reuse.ktable.source.topics, merge.repartition.topics, single.store.self.join",
+        ),
     ),
+    (DEFAULT_DSL_STORE, "rocksDB", Kind::OneOf(&["rocksDB", "in_memory"])),
     (
-        "default.dsl.store",
-        "rocksDB",
-        Kind::Only("rocksDB", "name an in-memory store with Materialized instead"),
+        DSL_STORE_SUPPLIERS,
+        "",
+        Kind::Checked(
+            |value| store_supplier(value).is_some(),
+            "BuiltInDslStoreSuppliers.RocksDBDslStoreSuppliers or BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers",
+        ),
     ),
+    (WINDOWSTORE_ADDITIONAL_RETENTION_MS, "86400000", Kind::Number(0, MAX)),
     (
         "metrics.recording.level",
         "INFO",
@@ -181,11 +209,6 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
         Kind::Only("600000", "warm-up replicas are not built yet"),
     ),
     (
-        "windowstore.changelog.additional.retention.ms",
-        "86400000",
-        Kind::Only("86400000", "windowed stores are not built yet"),
-    ),
-    (
         "production.exception.handler",
         "fail",
         Kind::Only("fail", "a send that failed for good always stops the thread"),
@@ -223,11 +246,6 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
         "processor.wrapper.class",
         "",
         Kind::Never("processor wrappers are not built yet"),
-    ),
-    (
-        "dsl.store.suppliers.class",
-        "",
-        Kind::Never("name a store with Materialized instead"),
     ),
     (
         "default.client.supplier",
@@ -273,6 +291,8 @@ impl Kind {
             },
             Self::OneOf(words) if words.iter().any(|w| w.eq_ignore_ascii_case(value)) => Ok(()),
             Self::OneOf(words) => bad(format!("one of {}", words.join(", "))),
+            Self::Checked(check, _) if check(value) => Ok(()),
+            Self::Checked(_, allowed) => bad(allowed.to_owned()),
             Self::Handler(fail, go_on) => match handler(value, fail, go_on) {
                 Some(_) => Ok(()),
                 None => bad(format!("fail, continue, {fail} or {go_on}")),
@@ -282,6 +302,21 @@ impl Kind {
             Self::Only(off, reason) => not_built(format!("{reason}; allowed is {off}")),
             Self::Never(reason) => not_built(reason.to_owned()),
         }
+    }
+}
+
+/// Whether this is `none`, `all`, or a list of rules without these two words.
+fn is_optimization(value: &str) -> bool {
+    let rules = [REUSE_SOURCE_TOPICS, MERGE_REPARTITION_TOPICS, SINGLE_STORE_SELF_JOIN];
+    matches!(value.trim(), "none" | "all") || value.split(',').all(|rule| rules.contains(&rule.trim()))
+}
+
+/// Where the stores of one of Java's two built-in suppliers are kept; the package may be left out.
+pub(super) fn store_supplier(class: &str) -> Option<EngineKind> {
+    match class.trim().rsplit(['.', '$']).next()? {
+        "RocksDBDslStoreSuppliers" => Some(EngineKind::Persistent),
+        "InMemoryDslStoreSuppliers" => Some(EngineKind::Memory),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kstreams_client::group::GroupConfig;
 use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig};
-use kstreams_store::PersistentEngine;
+use kstreams_store::{EngineKind, PersistentEngine};
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
 
@@ -34,6 +34,8 @@ pub struct Settings {
     pub topics: TopicSettings,
     /// What errors of records lead to.
     pub errors: ErrorSettings,
+    /// What a topology built for these settings is like.
+    pub dsl: DslSettings,
     /// `auto.offset.reset`: where sources start that do not say it themselves.
     pub reset: ResetPolicy,
     /// The shared connections.
@@ -98,8 +100,23 @@ pub struct TopicSettings {
     pub replication_factor: i16,
     /// `topic.*`.
     pub defaults: BTreeMap<String, String>,
+    /// `windowstore.changelog.additional.retention.ms`.
+    pub additional_retention_ms: i64,
     /// `retry.backoff.ms`.
     pub retry_backoff: Duration,
+}
+
+/// What a topology is like that is built for an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DslSettings {
+    /// `dsl.store.suppliers.class`, or `default.dsl.store`: where stores are kept that do not say so themselves.
+    pub store: EngineKind,
+    /// `topology.optimization`: `reuse.ktable.source.topics`.
+    pub reuse_source_topics: bool,
+    /// `topology.optimization`: `merge.repartition.topics`.
+    pub merge_repartition_topics: bool,
+    /// `topology.optimization`: `single.store.self.join`.
+    pub single_store_self_join: bool,
 }
 
 /// What a record leads to that cannot be decoded or processed.
@@ -161,6 +178,7 @@ impl Settings {
             topics: TopicSettings {
                 replication_factor: values.number(keys::REPLICATION_FACTOR) as i16,
                 defaults: clients::topics(config),
+                additional_retention_ms: values.number(keys::WINDOWSTORE_ADDITIONAL_RETENTION_MS),
                 retry_backoff: values.millis(keys::RETRY_BACKOFF_MS),
             },
             errors: ErrorSettings {
@@ -168,6 +186,7 @@ impl Settings {
                 processing: values.on_error(keys::PROCESSING_HANDLER),
             },
             group: group(&application_id, &main, &client)?,
+            dsl: dsl(&values),
             reset: reset(&main)?,
             main_consumer: consumer(&main)?,
             restore_consumer: consumer(&restore)?,
@@ -223,6 +242,28 @@ fn state(values: &Values<'_>) -> StateSettings {
         engine,
         cache_bytes: values.number(cache) as usize,
         cleanup_delay: values.millis(keys::STATE_CLEANUP_DELAY_MS),
+    }
+}
+
+fn dsl(values: &Values<'_>) -> DslSettings {
+    let store = match values.text(keys::DSL_STORE_SUPPLIERS).map(keys::store_supplier) {
+        Some(Some(engine)) => engine,
+        _ => match values.text(keys::DEFAULT_DSL_STORE) {
+            Some(name) if name.eq_ignore_ascii_case("in_memory") => EngineKind::Memory,
+            _ => EngineKind::Persistent,
+        },
+    };
+    let optimization = values.text(keys::TOPOLOGY_OPTIMIZATION).unwrap_or_default();
+    let applies = |rule: &str| {
+        optimization
+            .split(',')
+            .any(|named| matches!(named.trim(), "all") || named.trim() == rule)
+    };
+    DslSettings {
+        store,
+        reuse_source_topics: applies(keys::REUSE_SOURCE_TOPICS),
+        merge_repartition_topics: applies(keys::MERGE_REPARTITION_TOPICS),
+        single_store_self_join: applies(keys::SINGLE_STORE_SELF_JOIN),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use kstreams_store::EngineKind;
+use kstreams_topology::blueprint::ResetPolicy;
+
 use super::*;
 
 fn base() -> StreamsConfig {
@@ -88,6 +91,55 @@ fn what_is_off_may_be_said() {
     ] {
         assert!(base().set(key, value).check().is_ok(), "{}", refusal(key, value));
     }
+}
+
+#[test]
+fn rules_and_stores_of_topologies() {
+    let dsl = |settings: &[(&str, &str)]| {
+        let config = settings
+            .iter()
+            .fold(base(), |config, (key, value)| config.set(key, value));
+        let dsl = Settings::parse(&config).map(|settings| settings.dsl);
+        let dsl = dsl.unwrap_or_else(|error| panic!("{error}"));
+        let rules = [
+            dsl.reuse_source_topics,
+            dsl.merge_repartition_topics,
+            dsl.single_store_self_join,
+        ];
+        (rules, dsl.store)
+    };
+    let (on_disk, in_memory) = (EngineKind::Persistent, EngineKind::Memory);
+    assert_eq!(dsl(&[]), ([false; 3], on_disk));
+    assert_eq!(dsl(&[("topology.optimization", "all")]), ([true; 3], on_disk));
+    let list = "single.store.self.join, reuse.ktable.source.topics";
+    assert_eq!(dsl(&[("topology.optimization", list)]), ([true, false, true], on_disk));
+    assert_eq!(dsl(&[("default.dsl.store", "IN_MEMORY")]), ([false; 3], in_memory));
+    let suppliers = |class: &str| format!("org.apache.kafka.streams.state.BuiltInDslStoreSuppliers${class}");
+    let both = [
+        ("default.dsl.store", "in_memory"),
+        ("dsl.store.suppliers.class", &*suppliers("RocksDBDslStoreSuppliers")),
+    ];
+    assert_eq!(dsl(&both), ([false; 3], on_disk));
+    let class = suppliers("InMemoryDslStoreSuppliers");
+    assert_eq!(dsl(&[("dsl.store.suppliers.class", &*class)]), ([false; 3], in_memory));
+    for value in ["none,reuse.ktable.source.topics", "everything", ""] {
+        assert!(refusal("topology.optimization", value).contains("single.store.self.join"));
+    }
+    assert!(refusal("dsl.store.suppliers.class", "com.example.Own").contains("InMemoryDslStoreSuppliers"));
+}
+
+#[test]
+fn offsets_are_reset_by_four_policies() {
+    let reset = |value: &str| Settings::parse(&base().set("auto.offset.reset", value)).map(|settings| settings.reset);
+    let hours = ResetPolicy::ByDuration(Duration::from_secs(2 * 3600));
+    assert_eq!(reset("latest").ok(), Some(ResetPolicy::Latest));
+    assert_eq!(reset("none").ok(), Some(ResetPolicy::None));
+    assert_eq!(reset("by_duration:PT2H").ok(), Some(hours));
+    assert_eq!(
+        Settings::parse(&base()).map(|settings| settings.reset).ok(),
+        Some(ResetPolicy::Earliest)
+    );
+    assert!(refusal("auto.offset.reset", "by_duration:soon").contains("PT1H30M"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kstreams_client::admin::{Admin, NewTopic};
 use kstreams_topology::blueprint::{
-    InternalTopicConfig, PartitionCounts, Subtopologies, TopicPartitions, changelog_config, repartition_config,
+    InternalTopicConfig, PartitionCounts, Subtopologies, TopicPartitions, changelog_config_with, repartition_config,
 };
 use kstreams_wire::TopicName;
 use kstreams_wire::code::ErrorCode;
@@ -41,7 +41,7 @@ impl InternalTopics<'_> {
             return Err(Error::MissingSourceTopics { topics: missing });
         }
         let counts = PartitionCounts::decide(parts, &known).map_err(Error::Topology)?;
-        let needed = needed(parts, &counts, &self.settings.defaults);
+        let needed = needed(parts, &counts, self.settings);
         let names: Vec<TopicName> = needed.iter().map(|topic| topic.name.clone()).collect();
         let absent = absent(&needed, &self.describe(&names)?)?;
         if !absent.is_empty() {
@@ -121,7 +121,8 @@ pub(crate) fn may_pass(error: &Error) -> bool {
 }
 
 /// The internal topics of the application.
-fn needed(parts: &Subtopologies, counts: &PartitionCounts, defaults: &BTreeMap<String, String>) -> Vec<Needed> {
+fn needed(parts: &Subtopologies, counts: &PartitionCounts, settings: &TopicSettings) -> Vec<Needed> {
+    let defaults = &settings.defaults;
     let mut topics = BTreeMap::new();
     for part in &parts.parts {
         for topic in part.repartition_sources.keys() {
@@ -139,7 +140,7 @@ fn needed(parts: &Subtopologies, counts: &PartitionCounts, defaults: &BTreeMap<S
             let needed = Needed {
                 name: topic.clone(),
                 partitions: counts.tasks(part),
-                config: changelog_config(&store.spec, defaults),
+                config: changelog_config_with(&store.spec, defaults, settings.additional_retention_ms),
             };
             topics.insert(topic.clone(), needed);
         }

@@ -22,7 +22,7 @@ pub use build::{GraphScope, TaskEnvironment};
 pub use copartition::{PartitionCounts, TopicPartitions};
 pub use node::{NewProcessor, NewSink, NewSource, NodeKind, NodeSpec, ResetPolicy, SinkTarget, Topics};
 pub use subtopology::{SourcePattern, StoreEntry, Subtopologies, Subtopology};
-pub use topics::{InternalTopicConfig, changelog_config, changelog_topic, repartition_config};
+pub use topics::{InternalTopicConfig, changelog_config, changelog_config_with, changelog_topic, repartition_config};
 pub use typed::{Consumed, Produced};
 
 /// An internal topic between two parts of a topology: written by a sink, read by a source.

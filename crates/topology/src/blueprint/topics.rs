@@ -31,9 +31,19 @@ pub fn repartition_config(overrides: &BTreeMap<String, String>) -> InternalTopic
 /// The configs of a store's changelog. `overrides` are the application's `topic.*` settings, without the prefix; the
 /// store's own settings win over them.
 pub fn changelog_config(spec: &StoreSpec, overrides: &BTreeMap<String, String>) -> InternalTopicConfig {
+    changelog_config_with(spec, overrides, ADDITIONAL_RETENTION_MS)
+}
+
+/// Like [`changelog_config`], with the application's `windowstore.changelog.additional.retention.ms`: how much longer than
+/// the store the changelog of a window or session store keeps its records.
+pub fn changelog_config_with(
+    spec: &StoreSpec,
+    overrides: &BTreeMap<String, String>,
+    additional_retention_ms: i64,
+) -> InternalTopicConfig {
     let retention_ms = match spec.kind {
         Kind::Window(WindowLayout { retention_ms, .. }) | Kind::Session(SessionLayout { retention_ms, .. }) => {
-            Some(retention_ms.saturating_add(ADDITIONAL_RETENTION_MS).to_string())
+            Some(retention_ms.saturating_add(additional_retention_ms).to_string())
         }
         _ => None,
     };
