@@ -6,8 +6,10 @@ mod global;
 mod lifecycle;
 mod member;
 mod membership;
+mod patterns;
 mod records;
 mod sharing;
+mod windows;
 mod word_count;
 
 use std::collections::BTreeMap;
