@@ -29,6 +29,10 @@ pub(crate) fn stores(driver: &mut TopologyTestDriver, kinds: &BTreeMap<String, K
             all.insert(name.clone(), versioned(driver, name, seen)?);
             continue;
         }
+        if is_subscriptions(name) {
+            all.insert(name.clone(), subscriptions(driver, name)?);
+            continue;
+        }
         // A store of strings in windows is of another type.
         let store = match store::<Key>(driver, name, *kind) {
             Err(Error::UnknownStore { .. }) => store::<Windowed<Key>>(driver, name, *kind)?,
@@ -153,4 +157,46 @@ fn windowed<K: CaseKey>(mut rows: Vec<(Windowed<K>, Value, Option<i64>)>, sessio
         entry
     };
     rows.iter().map(entry).collect()
+}
+
+/// Whether a foreign-key join keeps its subscriptions there: cases do not name such stores otherwise.
+fn is_subscriptions(store: &str) -> bool {
+    store.starts_with("KTABLE-FK-JOIN-SUBSCRIPTION-STATE-STORE-") || store.ends_with("-subscription-store")
+}
+
+fn subscriptions(driver: &mut TopologyTestDriver, name: &str) -> Result<Json> {
+    let entries = driver.store_entries(name)?;
+    let entries: Option<Vec<Json>> = entries.iter().map(|(key, value)| subscription(key, value)).collect();
+    Ok(json!({"type": "kv", "entries": entries}))
+}
+
+/// The bytes of Java: a version whose first bit says that there is no hash, the instruction, the hash, the
+/// primary key and its partition.
+fn subscription(key: &[u8], value: &[u8]) -> Option<Json> {
+    const INSTRUCTIONS: [&str; 4] = [
+        "DELETE_KEY_NO_PROPAGATE",
+        "DELETE_KEY_AND_PROPAGATE",
+        "PROPAGATE_NULL_IF_NO_FK_VAL_AVAILABLE",
+        "PROPAGATE_ONLY_IF_FK_VAL_AVAILABLE",
+    ];
+    let (timestamp, value) = value.split_first_chunk()?;
+    let (version, value) = value.split_first()?;
+    let (instruction, value) = value.split_first()?;
+    let (hash, value) = match version & 0x80 {
+        0 => value.split_first_chunk::<16>().map(|(hash, rest)| (Some(hash), rest))?,
+        _ => (None, value),
+    };
+    let (primary_key, partition) = value.split_last_chunk()?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Some(json!({
+        "k": {"hex": hex(key)},
+        "v": {
+            "pk": String::from_utf8_lossy(primary_key),
+            "instruction": INSTRUCTIONS.get(usize::from(*instruction))?,
+            "version": version & 0x7f,
+            "partition": i32::from_be_bytes(*partition),
+            "hash": hash.map(|hash| hex(hash)),
+        },
+        "ts": i64::from_be_bytes(*timestamp),
+    }))
 }

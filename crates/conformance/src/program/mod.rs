@@ -250,9 +250,6 @@ fn materialized<K: CaseKey>(node: &Node, key: KeyType, value: ValueType) -> Resu
         None => Materialized::new(),
     };
     materialized = materialized.key_serde(KeySerde(key)).value_serde(ValueSerde(value));
-    if options.kind.as_deref() == Some("versioned") {
-        return Err(CaseError::Unsupported("versioned store".to_owned()));
-    }
     materialized = match options.kind.as_deref() {
         None => materialized,
         Some("persistent") => materialized.persistent(),

@@ -43,9 +43,11 @@ impl<K: Held> Table<K> {
 
     /// The same table, stored and named as its node says.
     pub(super) fn settled(mut self, node: &Node) -> Result<Self> {
-        if !node.is_bare() {
-            self.table = self.table.materialized(materialized(node, self.key, self.value)?);
-        }
+        self.table = if node.is_bare() {
+            self.table.value_serde(ValueSerde(self.value))
+        } else {
+            self.table.materialized(materialized(node, self.key, self.value)?)
+        };
         Ok(self.named(node.name.as_ref()))
     }
 
