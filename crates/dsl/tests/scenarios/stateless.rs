@@ -188,3 +188,14 @@ fn repartition_topics() {
             .to("o3");
     });
 }
+
+#[test]
+fn siblings_share_a_repartition_topic_if_so_wished() {
+    for id in ["repartition-merge-optimised", "repartition-not-optimised"] {
+        check(id, |b| {
+            let rekeyed = b.stream::<String, String>("in").select_key(|_, value| value.clone());
+            rekeyed.group_by_key().count().to_stream().to("o1");
+            rekeyed.group_by_key().reduce(|a, b| a + &b).to_stream().to("o2");
+        });
+    }
+}
