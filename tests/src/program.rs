@@ -149,6 +149,8 @@ fn built(name: &str) -> PathBuf {
                 "--quiet",
                 "--bins",
                 "--examples",
+                // Those of this crate, so that libraries are not built a second time.
+                "--features=kstreams/json,kstreams/avro,kstreams/protobuf",
                 "-p",
                 "kstreams",
                 "-p",

@@ -40,23 +40,29 @@
 mod options;
 
 pub use kstreams_dsl::{
-    BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, KGroupedStream, KGroupedTable, KStream,
-    KTable, Materialized, Optimization, Produced, Repartitioned, SessionWindowedCogroupedKStream,
-    SessionWindowedKStream, SessionWindows, Sink, SlidingWindowedCogroupedKStream, SlidingWindowedKStream,
-    SlidingWindows, Split, StreamsBuilder, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
-    UnlimitedWindows, Windows,
+    Buffer, BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, JoinWindows, Joined, KGroupedStream,
+    KGroupedTable, KStream, KTable, Materialized, Optimization, Produced, Repartitioned,
+    SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows, Sink, SlidingWindowedCogroupedKStream,
+    SlidingWindowedKStream, SlidingWindows, Split, StreamJoin, StreamsBuilder, Suppressed, TableJoin,
+    TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, UnlimitedWindows, Windows,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
 };
-pub use kstreams_store::{EngineKind, RecordContext};
+pub use kstreams_store::{EngineKind, Logging, RecordContext};
 pub use kstreams_topology::blueprint::ResetPolicy;
-pub use kstreams_topology::graph::{Clock, Partitions, TimerId};
+pub use kstreams_topology::graph::{Clock, ErrorHandlers, Failure, Partitions, Response, TimerId};
 pub use kstreams_topology::{
-    BoxError, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology, Window,
-    Windowed, processor, serde, stores,
+    BoxError, Change, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology,
+    Window, Windowed, processor, serde, stores,
 };
 pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
+
+/// What the errors of building a program say.
+pub use kstreams_dsl::Error as BuildError;
+
+/// How sources are read and sinks written where a [`Topology`] is wired by hand, without the [`StreamsBuilder`].
+pub use kstreams_topology::blueprint;
 
 /// Avro and Protobuf, with their schemas in a Confluent Schema Registry (features `avro`, `protobuf`).
 #[cfg(any(feature = "avro", feature = "protobuf"))]
@@ -70,8 +76,9 @@ pub use kstreams_runtime::config::keys;
 /// What a program needs, in one line.
 pub mod prelude {
     pub use kstreams_dsl::{
-        Consumed, EmitStrategy, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned,
-        SessionWindows, SlidingWindows, StreamsBuilder, TimeWindows, UnlimitedWindows,
+        Buffer, Consumed, EmitStrategy, GlobalKTable, JoinWindows, KGroupedStream, KGroupedTable, KStream, KTable,
+        Materialized, Produced, Repartitioned, SessionWindows, SlidingWindows, StreamsBuilder, Suppressed, TimeWindows,
+        UnlimitedWindows,
     };
     pub use kstreams_runtime::{KafkaStreams, State, StreamsConfig};
     pub use kstreams_topology::{Data, DefaultSerde, Record, Serde, Topology, Window, Windowed};

@@ -4,8 +4,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test that misses its mark may panic")]
 
 mod aggregate;
-mod foreign_key;
 mod cogroup;
+mod foreign_key;
 mod harness;
 mod join;
 mod process;
