@@ -78,6 +78,11 @@ impl Rows {
         time.div_euclid(self.segment_ms)
     }
 
+    /// The time with which a segment begins.
+    pub(crate) fn begins(&self, segment: i64) -> i64 {
+        segment.saturating_mul(self.segment_ms)
+    }
+
     /// The key before which there are only rows of earlier segments.
     pub(crate) fn segment_start(segment: i64) -> [u8; SEGMENT] {
         ((segment as u64) ^ (1 << 63)).to_be_bytes()

@@ -85,6 +85,15 @@ impl Seen {
         self.expired_to().saturating_sub(i64::from(sees_more))
     }
 
+    /// In Kafka Streams, rows at this time and before are lost to those who ask for closed windows. A store of sessions on
+    /// disk loses whole segments only.
+    pub(super) fn lost_to(&self) -> i64 {
+        if self.in_memory || self.rows.rest != Rest::Start {
+            return self.horizon();
+        }
+        self.rows.begins(self.rows.segment(self.expired_to())).saturating_sub(1)
+    }
+
     /// What is put at this time or before comes too late.
     fn expired_to(&self) -> i64 {
         self.observed

@@ -137,7 +137,7 @@ impl State {
     }
 
     /// The rows with a time from `from` to `to`, both inclusive, of a store that is read by time: in the order of time, then
-    /// key. They are found even if they are older than the retention; with `visible` only those that other reads find, too.
+    /// key. They are found even if they are older than the retention; with `visible` only those that Kafka Streams still has.
     ///
     /// Says that rows before `from` are not asked for any more, see [`forget`](Self::forget).
     pub fn closed(&mut self, from: i64, to: i64, visible: bool) -> Result<Closed<'_>> {
@@ -211,7 +211,7 @@ impl Closed<'_> {
         let Some(seen) = self.state.below.seen() else {
             return Ok(());
         };
-        let (rows, horizon) = (seen.rows, seen.horizon());
+        let (rows, horizon, lost_to) = (seen.rows, seen.horizon(), seen.lost_to());
         let Some(latest) = seen.observed().max(self.state.cached_to) else {
             return Ok(());
         };
@@ -230,7 +230,7 @@ impl Closed<'_> {
             let mut range = self.state.indexed_range(&range, Order::Forward)?;
             while range.step()? {
                 let Some((key, _)) = range.entry() else { continue };
-                let is_seen = !visible || range.is_cached() || rows.row(key).is_some_and(|row| row.time > horizon);
+                let is_seen = !visible || range.is_cached() || rows.row(key).is_some_and(|row| row.time > lost_to);
                 if is_seen {
                     self.bytes.extend_from_slice(key);
                     self.ends.push(self.bytes.len());
