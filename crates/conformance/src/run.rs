@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kstreams_dsl::{BuildOptions, Optimization};
-use kstreams_store::{EngineKind, Storage};
+use kstreams_store::Storage;
 use kstreams_test_driver::{ProducedRecord, TopologyTestDriver};
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
@@ -179,19 +179,12 @@ impl Run {
             .get("optimize")
             .and_then(Json::as_bool)
             .unwrap_or(false);
-        let in_memory = self.text("default.dsl.store") == Some("in_memory");
-        BuildOptions::default()
-            .java_quirks(true)
-            .optimization(if optimize {
-                Optimization::ALL
-            } else {
-                Optimization::NONE
-            })
-            .default_engine(if in_memory {
-                EngineKind::Memory
-            } else {
-                EngineKind::Persistent
-            })
+        // Java's builder only heeds `default.dsl.store` if it is made with the settings, which the oracle's is not.
+        BuildOptions::default().java_quirks(true).optimization(if optimize {
+            Optimization::ALL
+        } else {
+            Optimization::NONE
+        })
     }
 
     fn handlers(&self) -> ErrorHandlers {
