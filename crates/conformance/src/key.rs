@@ -31,6 +31,9 @@ pub(crate) trait CaseKey: Data + PartialEq {
 
     fn to_json(&self) -> Json;
 
+    /// The text by which the oracle sorts keys: their JSON, the fields in its order.
+    fn ordinal(&self) -> String;
+
     fn write(&self, of: KeyType, out: &mut Vec<u8>);
 
     fn read(of: KeyType, bytes: &[u8]) -> Result<Self, SerdeError>;
@@ -63,6 +66,10 @@ impl CaseKey for Key {
         json!(self.text())
     }
 
+    fn ordinal(&self) -> String {
+        self.to_json().to_string()
+    }
+
     fn write(&self, _: KeyType, out: &mut Vec<u8>) {
         out.extend_from_slice(self.text().as_bytes());
     }
@@ -84,6 +91,11 @@ impl CaseKey for Windowed<Key> {
 
     fn to_json(&self) -> Json {
         json!({"k": self.key.text(), "start": self.window.start, "end": self.window.end})
+    }
+
+    fn ordinal(&self) -> String {
+        let Window { start, end } = self.window;
+        format!("{{\"k\":{},\"start\":{start},\"end\":{end}}}", self.key.ordinal())
     }
 
     fn write(&self, of: KeyType, out: &mut Vec<u8>) {

@@ -51,7 +51,7 @@ fn output(record: &ProducedRecord, (seq, step): (usize, usize), types: &TopicTyp
     Json::Object(fields)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

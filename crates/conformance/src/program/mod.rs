@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kstreams_dsl::option::ShutDown;
 use kstreams_dsl::{
-    BuildOptions, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
+    Buffer, BuildOptions, GlobalKTable, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, StreamsBuilder,
+    Suppressed,
 };
 use kstreams_topology::{Topology, Windowed};
 
@@ -106,6 +108,9 @@ trait Held: CaseKey {
 
     fn grouped(grouped: Grouped<Self>) -> Handle;
 
+    /// Waits for the end of windows, if keys have any.
+    fn until_window_closes(buffer: Buffer<ShutDown>) -> Option<Suppressed<Self>>;
+
     /// The stream that a handle stands for, if its keys are such.
     fn as_stream(handle: Handle) -> Option<Stream<Self>>;
 
@@ -114,7 +119,7 @@ trait Held: CaseKey {
 }
 
 macro_rules! held {
-    ($key:ty, $stream:ident, $table:ident, $grouped:ident) => {
+    ($key:ty, $stream:ident, $table:ident, $grouped:ident, $window_closes:expr) => {
         impl Held for $key {
             fn stream(stream: Stream<Self>) -> Handle {
                 Handle::$stream(stream)
@@ -126,6 +131,11 @@ macro_rules! held {
 
             fn grouped(grouped: Grouped<Self>) -> Handle {
                 Handle::$grouped(grouped)
+            }
+
+            fn until_window_closes(buffer: Buffer<ShutDown>) -> Option<Suppressed<Self>> {
+                let until: fn(_) -> _ = $window_closes;
+                until(buffer)
             }
 
             fn as_stream(handle: Handle) -> Option<Stream<Self>> {
@@ -145,8 +155,14 @@ macro_rules! held {
     };
 }
 
-held!(Key, Stream, Table, Grouped);
-held!(Windowed<Key>, WindowedStream, WindowedTable, WindowedGrouped);
+held!(Key, Stream, Table, Grouped, |_| None);
+held!(
+    Windowed<Key>,
+    WindowedStream,
+    WindowedTable,
+    WindowedGrouped,
+    |buffer| Some(Suppressed::until_window_closes(buffer))
+);
 
 impl Program {
     fn add(&mut self, node: &Node) -> Result<()> {
@@ -158,9 +174,6 @@ impl Program {
                 self.join(node)?
             }
             "cogroup" => self.cogroup(node)?,
-            "suppress" => {
-                return Err(CaseError::Unsupported(node.op.clone()));
-            }
             "merge" => match self.first(node)? {
                 Handle::WindowedStream(first) => self.merge(node, first)?,
                 Handle::Stream(first) => self.merge(node, first)?,

@@ -1,5 +1,10 @@
 //! Operators on tables.
 
+use std::time::Duration;
+
+use kstreams_dsl::{Buffer, Suppressed};
+use serde_json::Value as Json;
+
 use super::{GroupedTable, Handle, Held, Stream, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
@@ -11,6 +16,7 @@ impl<K: Held> Table<K> {
         let (table, value) = match node.op.as_str() {
             "to_stream" => return self.to_stream(node),
             "group_by" => return self.group_by(node),
+            "suppress" => return self.suppress(node),
             "filter" => {
                 let holds = function::predicate(node.text("pred")?)?;
                 let holds =
@@ -49,6 +55,47 @@ impl<K: Held> Table<K> {
             self.table.materialized(materialized(node, self.key, self.value)?)
         };
         Ok(self.named(node.name.as_ref()))
+    }
+
+    fn suppress(&self, node: &Node) -> Result<Handle> {
+        let options = node.json("buffer");
+        let limit = |name: &str| options.get(name).and_then(Json::as_u64);
+        let early = match (limit("max_records"), limit("max_bytes")) {
+            (None, None) => None,
+            (records, bytes) => {
+                let records = Buffer::max_records(records.unwrap_or(u64::MAX));
+                Some(bytes.map_or_else(|| records.clone(), |bytes| records.clone().max_bytes(bytes)))
+            }
+        };
+        let shuts_down = options.get("full").and_then(Json::as_str) == Some("shut_down");
+        let unlogged = options.get("logging").and_then(Json::as_bool) == Some(false);
+        let strict = match &early {
+            None => Some(Buffer::unbounded()),
+            Some(buffer) => shuts_down.then(|| buffer.clone().shut_down_when_full()),
+        };
+        let strict = strict.map(|buffer| if unlogged { buffer.unlogged() } else { buffer });
+        let wait = node.json("until").get("time_ms").and_then(Json::as_u64);
+        let suppressed = match (wait.map(Duration::from_millis), strict, early) {
+            (Some(wait), Some(buffer), _) => Suppressed::until_time_limit(wait, buffer),
+            (Some(wait), None, Some(buffer)) => {
+                Suppressed::until_time_limit(wait, if unlogged { buffer.unlogged() } else { buffer })
+            }
+            (None, Some(buffer), _) => match K::until_window_closes(buffer) {
+                Some(suppressed) => suppressed,
+                None => return malformed(format!("node {} has no windows to wait for", node.id)),
+            },
+            _ => {
+                return malformed(format!(
+                    "node {} needs a buffer that is unbounded or shuts down",
+                    node.id
+                ));
+            }
+        };
+        let table = Self {
+            table: self.table.suppress(suppressed),
+            ..*self
+        };
+        Ok(K::table(table.named(node.name.as_ref())))
     }
 
     fn group_by(&self, node: &Node) -> Result<Handle> {
