@@ -12,7 +12,6 @@ use kstreams_topology::stores::{
 use serde_json::{Map, Value as Json, json};
 
 use crate::key::{CaseKey, Key};
-use crate::outputs::hex;
 use crate::value::Value;
 
 /// Keys and times seen in a case: a versioned store has no iterator, so it is asked for each of them.
