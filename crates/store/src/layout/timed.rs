@@ -112,8 +112,9 @@ impl Rows {
         bytes.extend_from_slice(&Self::segment_start(self.segment(row.time)));
         bytes.push(BY_TIME);
         self.push_time(row.time, bytes);
-        bytes.extend_from_slice(row.key);
+        // Of sessions that end at the same time, those that begin earlier come first, as in Kafka Streams' stores on disk.
         self.push_rest(row.rest, bytes);
+        bytes.extend_from_slice(row.key);
     }
 
     /// Replaces `bytes` by what all rows of a segment begin with whose keys begin with `key`.
@@ -216,20 +217,43 @@ impl Rows {
     pub(crate) fn row<'a>(&self, bytes: &'a [u8]) -> Option<Row<'a>> {
         let segment = Self::segment_of(bytes)?;
         let (mark, row) = bytes.get(SEGMENT..)?.split_first()?;
+        if *mark != BY_KEY {
+            let (inside, row) = self.split_first_inside(row)?;
+            let (key, rest) = self.split_first_rest(row)?;
+            let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
+            return Some(Row { key, time, rest });
+        }
         let (row, rest) = self.split_rest(row)?;
-        let wide = self.segment_ms > SHORT_SEGMENT_MS;
-        let (key, inside) = match (*mark == BY_KEY, wide) {
-            (true, false) => row.split_last_chunk().map(|(key, time)| (key, inside(*time)))?,
-            (true, true) => row
-                .split_last_chunk()
-                .map(|(key, time)| (key, i64::from_be_bytes(*time)))?,
-            (false, false) => row.split_first_chunk().map(|(time, key)| (key, inside(*time)))?,
-            (false, true) => row
-                .split_first_chunk()
-                .map(|(time, key)| (key, i64::from_be_bytes(*time)))?,
+        let (key, inside) = if self.segment_ms > SHORT_SEGMENT_MS {
+            let (key, time) = row.split_last_chunk()?;
+            (key, i64::from_be_bytes(*time))
+        } else {
+            let (key, time) = row.split_last_chunk()?;
+            (key, inside(*time))
         };
         let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
         Some(Row { key, time, rest })
+    }
+
+    fn split_first_inside<'a>(&self, row: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        if self.segment_ms > SHORT_SEGMENT_MS {
+            let (time, row) = row.split_first_chunk()?;
+            Some((i64::from_be_bytes(*time), row))
+        } else {
+            let (time, row) = row.split_first_chunk()?;
+            Some((inside(*time), row))
+        }
+    }
+
+    fn split_first_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
+        match self.rest {
+            Rest::Nothing => Some((row, 0)),
+            Rest::Sequence => row.split_first_chunk().map(|(rest, row)| (row, inside(*rest))),
+            Rest::Start => {
+                let (rest, row) = row.split_first_chunk()?;
+                Some((row, (u64::from_be_bytes(*rest) ^ (1 << 63)) as i64))
+            }
+        }
     }
 
     fn split_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
