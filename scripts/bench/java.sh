@@ -7,3 +7,14 @@ if [ ! "$classes/Bench.class" -nt "$root/scripts/bench/Bench.java" ]; then
   javac -cp "$class_path" -d "$classes" "$root/scripts/bench/Bench.java"
 fi
 java_tool() { java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$class_path" "$@"; }
+
+# The topics that a workload of an application reads, its own included, as a regular expression.
+inputs() {
+  case $1 in
+    wordcount) echo "lines|$2-.*-repartition" ;;
+    enrich) echo "events|profiles" ;;
+    stream-join) echo "events|clicks" ;;
+    fk-join) echo "orders|profiles|$2-.*-(registration|response)-.*topic" ;;
+    *) echo events ;;
+  esac
+}

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 boot=$1 work=$2 label=$3; shift 3
 app=restore-$work-$label-$$ s=$(mktemp -d)
 "$@" "$boot" "$work" "$app" "$s/first" 1 >"$s/log1" 2>&1 & pid=$!
-case $work in wordcount) in="lines|$app-.*-repartition" ;; *) in=events ;; esac
+in=$(inputs "$work" "$app")
 java_tool Bench watch "$boot" "$app" "$in" "${BENCH_TIMEOUT:-300}" >/dev/null
 kill -TERM $pid; wait $pid 2>/dev/null || true
 # Java stays in its group after a close: its successor would wait for the session to expire, which is not what is measured.

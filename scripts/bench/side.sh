@@ -11,7 +11,7 @@ state=$(mktemp -d)
 topic() { java_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$boot" "$@"; }
 topic --delete --if-exists --topic out >/dev/null 2>&1 || true
 until topic --create --topic out --partitions 4 >/dev/null 2>&1; do :; done
-case $work in wordcount) in="lines|$app-.*-repartition" ;; *) in=events ;; esac
+in=$(inputs "$work" "$app")
 start=$(date +%s.%N)
 "$@" "$boot" "$work" "$app" "$state" "${THREADS:-1}" ${BENCH_CONFIG:-} >"$state.log" 2>&1 &
 pid=$!

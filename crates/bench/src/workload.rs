@@ -1,6 +1,9 @@
 //! The topologies of the JVM's `Bench.java`, one to one.
 
+use std::time::Duration;
+
 use kstreams::prelude::*;
+use kstreams::{JoinWindows, SessionWindows, TimeWindows, Windowed};
 
 /// A topology to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,17 +18,28 @@ pub(crate) enum Workload {
     Count,
     /// The same in memory.
     CountMem,
+    /// Events counted by key and minute.
+    Window,
+    /// Events counted by key and session.
+    Session,
+    /// Events joined with a table.
+    Enrich,
+    /// Events joined with clicks at about the same time.
+    StreamJoin,
+    /// Orders joined with the profiles that they name.
+    FkJoin,
 }
 
 impl Workload {
-    /// Its operators, on the builder.
+    /// Its operators, on the builder. Java, too, reads the events whether they are used or not.
     pub(crate) fn build(self, builder: &StreamsBuilder) {
+        let events = builder.stream::<String, String>("events");
         match self {
             Self::Pipe => {
-                events(builder).to("out");
+                events.to("out");
             }
             Self::Stateless => {
-                events(builder)
+                events
                     .filter(|_, value| !value.starts_with('x'))
                     .map_values(|_, value| value.split(',').next().unwrap_or_default().to_uppercase())
                     .to("out");
@@ -41,19 +55,51 @@ impl Workload {
                     .to("out");
             }
             Self::Count => {
-                events(builder)
-                    .group_by_key()
-                    .count()
-                    .materialized("counts")
-                    .to_stream()
-                    .to("out");
+                let counts = events.group_by_key().count();
+                counts.materialized("counts").to_stream().to("out");
             }
             Self::CountMem => {
                 let store = Materialized::named("counts").in_memory();
-                events(builder)
-                    .group_by_key()
-                    .count()
-                    .materialized(store)
+                let counts = events.group_by_key().count();
+                counts.materialized(store).to_stream().to("out");
+            }
+            Self::Window => {
+                let minute = Duration::from_secs(60);
+                let windows = TimeWindows::of_size(minute).grace(minute);
+                let counts = events.group_by_key().windowed_by(windows).count();
+                by_start(&counts.materialized("windowed"));
+            }
+            Self::Session => {
+                let windows = SessionWindows::of_inactivity_gap(Duration::from_secs(5)).grace(Duration::from_secs(30));
+                let counts = events.group_by_key().windowed_by(windows).count();
+                by_start(&counts.materialized("sessions"));
+            }
+            Self::Enrich => {
+                let profiles = builder.table::<String, String>("profiles");
+                events
+                    .join_table(&profiles.materialized("profiles-store"), |_, event, profile| {
+                        format!("{profile}|{}", head(&event, 16))
+                    })
+                    .to("out");
+            }
+            Self::StreamJoin => {
+                let clicks = builder.stream::<String, String>("clicks");
+                let windows = JoinWindows::of_time_difference(Duration::from_millis(500)).grace(Duration::from_secs(5));
+                events
+                    .join(&clicks, windows, |_, event, click| {
+                        format!("{}{}", head(event, 8), head(click, 8))
+                    })
+                    .to("out");
+            }
+            Self::FkJoin => {
+                let orders = builder.table::<String, String>("orders");
+                let profiles = builder.table::<String, String>("profiles");
+                orders
+                    .join_foreign_key(
+                        &profiles,
+                        |_, order| order.split(',').next().unwrap_or_default().to_owned(),
+                        |order, profile| format!("{order}{profile}"),
+                    )
                     .to_stream()
                     .to("out");
             }
@@ -61,6 +107,32 @@ impl Workload {
     }
 }
 
-fn events(builder: &StreamsBuilder) -> KStream<String, String> {
-    builder.stream::<String, String>("events")
+/// Sends counts under their key and the start of their window.
+fn by_start(counts: &KTable<Windowed<String>, i64>) {
+    let named = counts
+        .to_stream()
+        .select_key(|windowed, _| format!("{}@{}", windowed.key, windowed.window.start));
+    named.to("out");
+}
+
+/// The first so many bytes: the values are plain ASCII.
+fn head(text: &str, bytes: usize) -> &str {
+    text.get(..bytes).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_workload_is_a_topology_of_its_topics() {
+        for workload in Workload::value_variants() {
+            let builder = StreamsBuilder::new();
+            workload.build(&builder);
+            let topology = builder.build().unwrap_or_else(|error| panic!("{workload:?}: {error}"));
+            assert!(topology.source_topics().any(|topic| topic == "events"), "{workload:?}");
+        }
+    }
 }
