@@ -20,6 +20,11 @@ impl<T> Heap<T> {
         self.heap.first().map(|(timestamp, _)| *timestamp)
     }
 
+    /// All things, in no order.
+    pub fn things(&self) -> impl Iterator<Item = &T> {
+        self.heap.iter().map(|(_, thing)| thing)
+    }
+
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.heap.clear();

@@ -105,6 +105,7 @@ impl GraphBuilder {
                 task,
                 application_id: Arc::from(application_id),
                 handlers,
+                tap: None,
                 emit_interval,
                 metadata: BTreeMap::new(),
                 totals: Totals::default(),

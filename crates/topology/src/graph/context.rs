@@ -25,6 +25,19 @@ struct Entered {
     headers: Option<kstreams_wire::Headers>,
 }
 
+impl<'a> NodeContext<'a> {
+    /// Like [`store`](Self::store), for as long as the graph is lent.
+    pub fn into_store<S: StoreKind>(self, handle: StoreHandle<S>) -> S::View<'a> {
+        self.check_access(handle.id());
+        let (slot, write) = self.parts.store(handle.id(), self.output);
+        let front = slot
+            .front
+            .downcast_mut::<S::Front>()
+            .expect("a handle has the type of the store that it was made for");
+        S::view(front, &mut slot.state, write)
+    }
+}
+
 impl NodeContext<'_> {
     /// The same context for a shorter while.
     pub fn reborrow(&mut self) -> NodeContext<'_> {
@@ -44,6 +57,9 @@ impl NodeContext<'_> {
     {
         let count = self.parts.slot(self.node).children.len();
         if count == 0 {
+            if let Some(tap) = &mut self.parts.tap {
+                tap(None, Input::new(&mut Some(record)));
+            }
             return Ok(());
         }
         let entered = self.enter(&record);
@@ -67,6 +83,10 @@ impl NodeContext<'_> {
 
     /// Hands the record to the child of this name.
     pub fn forward_to<K: 'static, V: 'static>(&mut self, child: &str, record: Record<K, V>) -> Result<()> {
+        if let Some(tap) = &mut self.parts.tap {
+            tap(Some(child), Input::new(&mut Some(record)));
+            return Ok(());
+        }
         let Some(child) = self.parts.child_named(self.node, child) else {
             return Err(Error::User(
                 format!("node {} has no child {child}", self.node_name()).into(),
@@ -149,13 +169,7 @@ impl NodeContext<'_> {
     /// # Panics
     /// If the node is not connected to the store.
     pub fn store<S: StoreKind>(&mut self, handle: StoreHandle<S>) -> S::View<'_> {
-        self.check_access(handle.id());
-        let (slot, write) = self.parts.store(handle.id(), self.output);
-        let front = slot
-            .front
-            .downcast_mut::<S::Front>()
-            .expect("a handle has the type of the store that it was made for");
-        S::view(front, &mut slot.state, write)
+        self.reborrow().into_store(handle)
     }
 
     /// The bytes of a store that this node is connected to, and what writing needs.

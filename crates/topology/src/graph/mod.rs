@@ -9,6 +9,7 @@ use std::any::Any;
 use crate::error::Error;
 use crate::record::Record;
 
+mod alone;
 mod builder;
 mod context;
 mod handler;
@@ -18,6 +19,7 @@ mod sink;
 mod source;
 mod timers;
 
+pub use alone::{Alone, Scheduled, Tap};
 pub use builder::GraphBuilder;
 pub use context::NodeContext;
 pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kstreams_store::{Output, RecordContext, State, Write};
 use kstreams_wire::TopicName;
 
+use super::alone::Tap;
 use super::handler::place;
 use super::timers::Timers;
 use super::{Clock, ErrorHandlers, Failure, FailureHandler, Node, RawRecord, Response, Source};
@@ -102,6 +103,8 @@ pub(super) struct Parts {
     pub(super) task: TaskId,
     pub(super) application_id: Arc<str>,
     pub(super) handlers: ErrorHandlers,
+    /// Takes what nodes without children forward, in tests of single nodes.
+    pub(super) tap: Option<Tap>,
     pub(super) emit_interval: i64,
     /// What processors remember beyond restarts, by names of their choice.
     pub(super) metadata: BTreeMap<String, i64>,

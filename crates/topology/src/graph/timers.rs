@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::alone::Scheduled;
 use crate::heap::Heap;
 
 /// Which clock a punctuation follows.
@@ -82,6 +83,24 @@ impl Timers {
 
     pub(crate) fn cancel(&mut self, id: TimerId) {
         self.cancelled.insert(id);
+    }
+
+    /// All schedules that are not cancelled, by due time.
+    pub(super) fn scheduled(&self) -> Vec<Scheduled> {
+        let of = |clock, heap: &Heap<Timer>| {
+            let live = heap.things().filter(|timer| !self.cancelled.contains(&timer.id));
+            let schedules = live.map(|timer| Scheduled {
+                timer: timer.id,
+                clock,
+                every_ms: timer.interval_ms,
+                due: timer.due,
+            });
+            schedules.collect::<Vec<_>>()
+        };
+        let mut all = of(Clock::StreamTime, &self.stream);
+        all.extend(of(Clock::WallClock, &self.wall));
+        all.sort_by_key(|scheduled| (scheduled.due, scheduled.timer));
+        all
     }
 
     pub(crate) fn clear(&mut self) {

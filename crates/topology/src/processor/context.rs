@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kstreams_wire::{Headers, TopicName};
 
-use super::Processor;
+use super::{FixedKeyContext, FixedKeyProcessor, Processor};
 use crate::error::Result;
 use crate::graph::{Clock, NodeContext, TimerId};
 use crate::record::Record;
@@ -16,6 +16,12 @@ use crate::task_id::TaskId;
 /// Everything but forwarding: stores, timers, times, and where the record came from.
 pub struct ProcessingContext<'a> {
     cx: NodeContext<'a>,
+}
+
+impl<'a> From<NodeContext<'a>> for ProcessingContext<'a> {
+    fn from(cx: NodeContext<'a>) -> Self {
+        Self { cx }
+    }
 }
 
 /// Where the record being processed came from.
@@ -36,6 +42,19 @@ pub struct RecordMetadata<'a> {
 impl<'a> ProcessingContext<'a> {
     pub(super) fn new<'b>(cx: &'a mut NodeContext<'b>) -> Self {
         Self { cx: cx.reborrow() }
+    }
+
+    /// The same for a processor of this type. Only tests of a processor by itself have a use for it.
+    pub fn of_processor<P: Processor>(self) -> Context<'a, P> {
+        Context {
+            common: self,
+            processor: PhantomData,
+        }
+    }
+
+    /// The same for a processor of this type that keeps keys. Only tests of a processor by itself have a use for it.
+    pub fn of_fixed_key_processor<P: FixedKeyProcessor>(self) -> FixedKeyContext<'a, P> {
+        FixedKeyContext::over(self)
     }
 
     /// A store, for as long as the view is held.

@@ -16,6 +16,11 @@ use crate::stores::StoreId;
 pub struct FixedKeyRecord<K, V>(Record<K, V>);
 
 impl<K, V> FixedKeyRecord<K, V> {
+    /// A record for a test of a processor by itself. Processors have none to make: they pass on those that they get.
+    pub fn for_test(record: Record<K, V>) -> Self {
+        Self(record)
+    }
+
     /// The key.
     pub fn key(&self) -> &K {
         &self.0.key
@@ -97,7 +102,14 @@ pub struct FixedKeyContext<'a, P: ?Sized> {
     processor: PhantomData<fn(&P)>,
 }
 
-impl<P: FixedKeyProcessor + ?Sized> FixedKeyContext<'_, P> {
+impl<'a, P: FixedKeyProcessor + ?Sized> FixedKeyContext<'a, P> {
+    pub(super) fn over(common: ProcessingContext<'a>) -> Self {
+        Self {
+            common,
+            processor: PhantomData,
+        }
+    }
+
     /// Hands the record to all children, in the order in which they were attached. Returns when they are done with it.
     pub fn forward(&mut self, record: FixedKeyRecord<P::K, P::VOut>) -> Result<()> {
         self.common.forward_record(record.0)
@@ -133,11 +145,9 @@ impl<P: FixedKeyProcessor> Node for FixedKeyNode<P> {
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<()> {
         let record = FixedKeyRecord(input.take());
-        let mut cx = FixedKeyContext {
-            common: ProcessingContext::new(cx),
-            processor: PhantomData,
-        };
-        self.0.process(&mut cx, record).map_err(Error::from_user)
+        self.0
+            .process(&mut FixedKeyContext::over(ProcessingContext::new(cx)), record)
+            .map_err(Error::from_user)
     }
 
     fn punctuate(&mut self, cx: &mut NodeContext<'_>, timer: TimerId, now: i64) -> Result<()> {
