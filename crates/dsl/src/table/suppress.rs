@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kstreams_store::{EngineKind, Kind as StoreKind, StoreSpec};
 use kstreams_topology::graph::{Input, Node, NodeContext};
 use kstreams_topology::stores::{
-    KeyValueFront, StoreBuilder, StoreHandle, SuppressBuffer, SuppressedChange, SuppressionTotals, ValueAndTimestamp,
+    BufferTotals, KeyValueFront, StoreBuilder, StoreHandle, SuppressBuffer, SuppressedChange, ValueAndTimestamp,
 };
 use kstreams_topology::{Change, Data, Error, Record};
 
@@ -207,7 +207,7 @@ impl<K: Data, V: Data> GetRow<K, V> for SuppressedGetter<K, V> {
 )]
 struct BufferFull {
     node: String,
-    totals: SuppressionTotals,
+    totals: BufferTotals,
     limits: Limits,
 }
 
@@ -248,7 +248,7 @@ impl<K: Data, V: Data> Node for SuppressNode<K, V> {
 
 impl<K: Data, V: Data> SuppressNode<K, V> {
     /// Lets the first change pass. What is left then.
-    fn emit_first(&self, cx: &mut NodeContext<'_>) -> Result<SuppressionTotals, Error> {
+    fn emit_first(&self, cx: &mut NodeContext<'_>) -> Result<BufferTotals, Error> {
         if self.java_quirks {
             // Java lets the change pass first: who reads the table meanwhile sees the row before it.
             if let Some(suppressed) = cx.store(self.handle).first()? {
@@ -283,7 +283,7 @@ impl<K: Data, V: Data> SuppressNode<K, V> {
     }
 
     #[cold]
-    fn full(&self, cx: &NodeContext<'_>, totals: SuppressionTotals) -> Error {
+    fn full(&self, cx: &NodeContext<'_>, totals: BufferTotals) -> Error {
         Error::User(Box::new(BufferFull {
             node: cx.node_name().to_owned(),
             totals,

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use kstreams_store::state::kind::BufferTotals;
 use kstreams_store::{RecordContext, State, Write};
 
 use super::{KeyValueFront, StoreKind};
@@ -42,6 +43,11 @@ impl<K: Data, V: Data> TimeOrderedBufferView<'_, K, V> {
     /// The largest time that was ever buffered; −1 before the first.
     pub fn observed_time(&mut self) -> Result<i64> {
         Ok(self.state.grace_buffer().observed()?)
+    }
+
+    /// How much there is.
+    pub fn totals(&mut self) -> Result<BufferTotals> {
+        Ok(self.state.grace_buffer().totals()?)
     }
 
     /// Buffers the record being processed: its time and headers are taken from there.

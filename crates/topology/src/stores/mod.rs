@@ -30,7 +30,7 @@ pub use front::KeyValueFront;
 pub use join_rows::{JoinRow, JoinRows, JoinRowsFront, JoinRowsView, JoinSide, JoinTimes, SideValue};
 pub use key_value::{KeyValueStore, KeyValueView};
 pub use kstreams_store::PutOutcome;
-pub use kstreams_store::state::kind::SuppressionTotals;
+pub use kstreams_store::state::kind::BufferTotals;
 pub use session::{SessionEntries, SessionFront, SessionStore, SessionView};
 pub use suppression::{SuppressBuffer, SuppressBufferView, SuppressedChange};
 pub use timed::{ClosedEntries, WindowEntries, WindowedEntries};

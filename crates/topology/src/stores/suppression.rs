@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use kstreams_store::layout::buffered;
-use kstreams_store::state::kind::{Suppressed, SuppressionTotals};
+use kstreams_store::state::kind::{BufferTotals, Suppressed};
 use kstreams_store::{RecordContext, State, Write};
 
 use super::{KeyValueFront, StoreKind};
@@ -67,7 +67,7 @@ impl<K: Data, V: Data> SuppressBufferView<'_, K, V> {
     }
 
     /// How much there is.
-    pub fn totals(&mut self) -> Result<SuppressionTotals> {
+    pub fn totals(&mut self) -> Result<BufferTotals> {
         Ok(self.state.suppression().totals()?)
     }
 

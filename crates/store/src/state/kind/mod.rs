@@ -17,8 +17,27 @@ use crate::state::below::Below;
 
 pub(super) use dirty::DirtyKeys;
 pub use grace::{GraceBuffer, Waiting};
-pub use suppression::{Suppressed, Suppression, SuppressionTotals};
+pub use suppression::{Suppressed, Suppression};
 pub use versions::{PutOutcome, Version, Versions};
+
+/// How much a buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferTotals {
+    /// Changes or records.
+    pub records: u64,
+    /// Bytes, as Kafka Streams counts them.
+    pub bytes: u64,
+    /// The time of the first one; `i64::MAX` without one.
+    pub min_time: i64,
+}
+
+impl BufferTotals {
+    const NONE: Self = Self {
+        records: 0,
+        bytes: 0,
+        min_time: i64::MAX,
+    };
+}
 
 /// The key and the value of a row.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use crate::range::KeyRange;
 use crate::record::{ChangelogRecord, FORMAT_HEADER, Logged, NO_HEADERS};
 use crate::spec::{Changelog, Kind};
 use crate::state::below::Below;
-use crate::state::kind::{OTHER_KIND, Row};
+use crate::state::kind::{BufferTotals, OTHER_KIND, Row};
 
 /// Before time and key: the buffered changes.
 const CHANGE: u8 = 0;
@@ -32,17 +32,6 @@ static HEADERS: LazyLock<Headers> = LazyLock::new(|| {
     headers.push(FORMAT_HEADER, Some(Bytes::from_static(&[3])));
     headers
 });
-
-/// How much a suppression buffer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SuppressionTotals {
-    /// Changes, one per key.
-    pub records: u64,
-    /// Bytes, as Kafka Streams counts them.
-    pub bytes: u64,
-    /// The time of the first change; `i64::MAX` without one.
-    pub min_time: i64,
-}
 
 /// A change that left the buffer.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,22 +55,17 @@ impl<'a> Suppression<'a> {
     }
 
     /// How much there is.
-    pub fn totals(&mut self) -> Result<SuppressionTotals> {
+    pub fn totals(&mut self) -> Result<BufferTotals> {
         self.below.read(TOTALS, &mut self.row.value)?;
         let mut row = Reader(&self.row.value);
         let totals = row.long().zip(row.long()).zip(row.long());
-        Ok(totals.map_or(
-            SuppressionTotals {
-                records: 0,
-                bytes: 0,
-                min_time: i64::MAX,
-            },
-            |((records, bytes), min_time)| SuppressionTotals {
+        Ok(
+            totals.map_or(BufferTotals::NONE, |((records, bytes), min_time)| BufferTotals {
                 records: records as u64,
                 bytes: bytes as u64,
                 min_time,
-            },
-        ))
+            }),
+        )
     }
 
     /// Buffers a change. A key that is buffered already keeps its place and its prior value; else `time` says where the
@@ -272,8 +256,8 @@ impl<'a> Suppression<'a> {
         Ok(known.then_some((time, row)))
     }
 
-    fn set_totals(&mut self, totals: SuppressionTotals) {
-        let SuppressionTotals {
+    fn set_totals(&mut self, totals: BufferTotals) {
+        let BufferTotals {
             records,
             bytes,
             min_time,
