@@ -148,7 +148,7 @@ fn timestamped<K: CaseKey>(key: &K, value: &ValueAndTimestamp<Value>) -> Json {
 
 /// Rows by key as JSON, start and end; those of the same key and window stay in the store's order.
 fn windowed<K: CaseKey>(mut rows: Vec<(Windowed<K>, Value, Option<i64>)>, session: bool) -> Vec<Json> {
-    rows.sort_by_cached_key(|(key, ..)| (json!(key.key.seen().text()).to_string(), key.window));
+    rows.sort_by_cached_key(|(key, ..)| (key.key.ordinal(), key.window));
     let entry = |(key, value, timestamp): &(Windowed<K>, Value, Option<i64>)| {
         let mut entry = json!({"k": key.key.to_json(), "start": key.window.start, "v": value.to_json()});
         if let Some(fields) = entry.as_object_mut() {

@@ -73,6 +73,17 @@ impl Rows {
         }
     }
 
+    /// The length of a row's key in the record cache of Kafka Streams; `None` for what only stands for another row.
+    pub(crate) fn cached_key_bytes(&self, bytes: &[u8]) -> Option<usize> {
+        let row = self.row(bytes).filter(|_| Self::is_by_key(bytes))?;
+        let times = match (self.rest, self.by_time) {
+            (Rest::Start, _) => 16,
+            (Rest::Nothing | Rest::Sequence, false) => 12,
+            (Rest::Nothing | Rest::Sequence, true) => 13,
+        };
+        Some(SEGMENT + row.key.len() + times)
+    }
+
     /// The number of the segment of a time.
     pub(crate) fn segment(&self, time: i64) -> i64 {
         time.div_euclid(self.segment_ms)

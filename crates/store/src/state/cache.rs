@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kstreams_wire::{Header, Headers, TopicName};
 
 use crate::context::RecordContext;
+use crate::layout::timed::Rows;
 use crate::small::Small;
 use crate::state::flushed::Flushed;
 use crate::state::list::{By, Links, List};
@@ -159,6 +160,7 @@ impl Taken {
 /// The record cache of one store.
 pub(super) struct Cache {
     budget: CacheBudget,
+    rows: Option<Rows>,
     bytes: usize,
     entries: Table<Entry>,
     /// One per slot of the entries.
@@ -175,9 +177,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(budget: &CacheBudget) -> Self {
+    /// The cache of a store with these rows, if it has rows with times.
+    pub(super) fn new(budget: &CacheBudget, rows: Option<Rows>) -> Self {
         Self {
             budget: budget.clone(),
+            rows,
             bytes: 0,
             entries: Table::default(),
             nodes: Vec::new(),
@@ -240,10 +244,10 @@ impl Cache {
 
     fn update(&mut self, slot: Slot, value: Option<&[u8]>, context: &RecordContext) {
         let origin = self.origin(context);
+        let before = self.weight(slot);
         let Some(entry) = self.entries.at_mut(slot) else { return };
-        let before = bytes(&self.origins, entry);
         entry.set(value, context, origin);
-        let after = bytes(&self.origins, entry);
+        let after = self.weight(slot);
         self.bytes = self.bytes + after - before;
         self.budget.change(before, after);
     }
@@ -260,8 +264,8 @@ impl Cache {
             dirty: false,
         };
         entry.set(value, context, origin);
-        let bytes = ENTRY_BYTES + key.len() + bytes(&self.origins, &entry);
         let slot = self.entries.insert_new(key, entry);
+        let bytes = self.weight(slot);
         if self.nodes.len() <= slot as usize {
             self.nodes.resize(slot as usize + 1, Node::default());
         }
@@ -270,6 +274,19 @@ impl Cache {
         self.bytes += bytes;
         self.budget.change(0, bytes);
         slot
+    }
+
+    /// How much of the budget an entry takes: as much as in Kafka Streams, so that both hold the same entries. Rows that only
+    /// stand for others there are not any.
+    fn weight(&self, slot: Slot) -> usize {
+        let Some((key, entry)) = self.entries.entry(slot) else {
+            return 0;
+        };
+        let key_bytes = match &self.rows {
+            None => Some(key.len()),
+            Some(rows) => rows.cached_key_bytes(key),
+        };
+        key_bytes.map_or(0, |key_bytes| ENTRY_BYTES + key_bytes + bytes(&self.origins, entry))
     }
 
     /// The number of a record's origin, a new one if need be.
@@ -307,13 +324,13 @@ impl Cache {
     /// Takes an entry out.
     pub(super) fn take(&mut self, slot: Slot) -> Option<Taken> {
         let dirty = self.entries.at(slot)?.dirty;
+        let bytes = self.weight(slot);
         if dirty {
             self.written.remove(&mut self.nodes, slot);
         }
         self.used.remove(&mut self.nodes, slot);
         let (key, entry) = self.entries.remove(slot)?;
         recall(&mut self.context, &self.origins, &entry);
-        let bytes = ENTRY_BYTES + key.len() + bytes(&self.origins, &entry);
         self.bytes -= bytes;
         self.budget.change(bytes, 0);
         if self.recent == slot {

@@ -21,6 +21,7 @@ use crate::context::RecordContext;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::identity::Identity;
+use crate::layout::timed::Rows;
 use crate::output::Output;
 use crate::range::{KeyRange, Order};
 use crate::record::ChangelogRecord;
@@ -96,7 +97,9 @@ pub(crate) struct Parts<'a> {
 impl State {
     pub(crate) fn new(parts: Parts<'_>) -> Result<Self> {
         Ok(Self {
-            cache: parts.cache.map(Cache::new),
+            cache: parts
+                .cache
+                .map(|budget| Cache::new(budget, Rows::of(parts.identity.kind))),
             below: Below::new(parts.identity, parts.changelog, parts.engine)?,
             forward: Forward::default(),
             waiting: Waiting::default(),
