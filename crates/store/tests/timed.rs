@@ -357,6 +357,17 @@ impl<'a> Play<'a> {
         observed.map_or(i64::MIN, |observed| observed - self.setup.retention() - i64::from(more))
     }
 
+    /// Closed rows at this time and before are lost in Kafka Streams: of sessions on disk, those in segments that are over.
+    fn lost_to(&self) -> i64 {
+        let (Kind::Session(layout), EngineKind::Persistent) = (self.setup.kind, self.setup.engine) else {
+            return self.horizon();
+        };
+        let expired = self.live.observed.map(|observed| observed - layout.retention_ms);
+        expired.map_or(i64::MIN, |expired| {
+            expired.div_euclid(layout.segment_ms) * layout.segment_ms - 1
+        })
+    }
+
     fn get(&mut self, key: &[u8], time: i64, start: i64) {
         if self.setup.has_duplicates() || (self.setup.cache_bytes.is_some() && time <= self.horizon()) {
             return;
@@ -425,10 +436,10 @@ impl<'a> Play<'a> {
         self.asked_from = self.asked_from.max(from);
         let from = self.asked_from;
         for visible in [true, false] {
-            let hidden_to = if visible || self.setup.cache_bytes.is_some() {
-                self.horizon()
-            } else {
-                i64::MIN
+            let hidden_to = match visible {
+                _ if self.setup.cache_bytes.is_some() => self.horizon(),
+                true => self.lost_to(),
+                false => i64::MIN,
             };
             let expected = self.expected(|_, time, _| time > hidden_to && (from..=to).contains(&time));
             let mut closed = self.state().closed(from, to, visible).expect("closed");
