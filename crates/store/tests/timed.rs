@@ -441,7 +441,10 @@ impl<'a> Play<'a> {
                 true => self.lost_to(),
                 false => i64::MIN,
             };
-            let expected = self.expected(|_, time, _| time > hidden_to && (from..=to).contains(&time));
+            let mut expected = self.expected(|_, time, _| time > hidden_to && (from..=to).contains(&time));
+            if self.setup.is_session() && self.setup.engine == EngineKind::Persistent {
+                expected.sort_by_key(|(key, start, time, _)| (*time, *start, key.clone()));
+            }
             let mut closed = self.state().closed(from, to, visible).expect("closed");
             let mut found = Vec::new();
             while let Some(row) = closed.next_row().expect("next") {

@@ -27,6 +27,8 @@ pub(crate) struct Rows {
     pub(crate) retention_ms: i64,
     pub(crate) by_time: bool,
     pub(crate) rest: Rest,
+    /// Whether sessions with the same end are put in order by their starts first, then by their keys.
+    starts_first: bool,
     segment_ms: i64,
 }
 
@@ -56,6 +58,7 @@ impl Rows {
             Kind::Window(layout) => Some(Self {
                 retention_ms: layout.retention_ms,
                 segment_ms: layout.segment_ms.max(1),
+                starts_first: false,
                 rest: if layout.duplicates {
                     Rest::Sequence
                 } else {
@@ -67,21 +70,20 @@ impl Rows {
                 retention_ms: layout.retention_ms,
                 segment_ms: layout.segment_ms.max(1),
                 rest: Rest::Start,
+                starts_first: false,
                 by_time: layout.order == TimeOrder::TimeFirst,
             }),
             _ => None,
         }
     }
 
-    /// The length of a row's key in the record cache of Kafka Streams; `None` for what only stands for another row.
-    pub(crate) fn cached_key_bytes(&self, bytes: &[u8]) -> Option<usize> {
-        let row = self.row(bytes).filter(|_| Self::is_by_key(bytes))?;
-        let times = match (self.rest, self.by_time) {
-            (Rest::Start, _) => 16,
-            (Rest::Nothing | Rest::Sequence, false) => 12,
-            (Rest::Nothing | Rest::Sequence, true) => 13,
-        };
-        Some(SEGMENT + row.key.len() + times)
+    /// The same for stores on disk, where sessions with the same end are put in order by start, then key; in memory it is
+    /// the other way round.
+    pub(crate) fn on_disk(self) -> Self {
+        Self {
+            starts_first: self.rest == Rest::Start,
+            ..self
+        }
     }
 
     /// The number of the segment of a time.
@@ -123,9 +125,12 @@ impl Rows {
         bytes.extend_from_slice(&Self::segment_start(self.segment(row.time)));
         bytes.push(BY_TIME);
         self.push_time(row.time, bytes);
-        // Of sessions that end at the same time, those that begin earlier come first, as in Kafka Streams' stores on disk.
-        self.push_rest(row.rest, bytes);
+        if self.starts_first {
+            self.push_rest(row.rest, bytes);
+            return bytes.extend_from_slice(row.key);
+        }
         bytes.extend_from_slice(row.key);
+        self.push_rest(row.rest, bytes);
     }
 
     /// Replaces `bytes` by what all rows of a segment begin with whose keys begin with `key`.
@@ -228,54 +233,59 @@ impl Rows {
     pub(crate) fn row<'a>(&self, bytes: &'a [u8]) -> Option<Row<'a>> {
         let segment = Self::segment_of(bytes)?;
         let (mark, row) = bytes.get(SEGMENT..)?.split_first()?;
-        if *mark != BY_KEY {
-            let (inside, row) = self.split_first_inside(row)?;
-            let (key, rest) = self.split_first_rest(row)?;
-            let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
-            return Some(Row { key, time, rest });
-        }
-        let (row, rest) = self.split_rest(row)?;
-        let (key, inside) = if self.segment_ms > SHORT_SEGMENT_MS {
-            let (key, time) = row.split_last_chunk()?;
-            (key, i64::from_be_bytes(*time))
+        let (key, inside, rest) = if *mark == BY_KEY {
+            let (row, rest) = self.split_rest(row)?;
+            let (key, inside) = self.split_last_inside(row)?;
+            (key, inside, rest)
         } else {
-            let (key, time) = row.split_last_chunk()?;
-            (key, inside(*time))
+            let (inside, row) = self.split_first_inside(row)?;
+            let (key, rest) = self.split_rest_by_time(row)?;
+            (key, inside, rest)
         };
         let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
         Some(Row { key, time, rest })
     }
 
-    fn split_first_inside<'a>(&self, row: &'a [u8]) -> Option<(i64, &'a [u8])> {
-        if self.segment_ms > SHORT_SEGMENT_MS {
-            let (time, row) = row.split_first_chunk()?;
-            Some((i64::from_be_bytes(*time), row))
-        } else {
-            let (time, row) = row.split_first_chunk()?;
-            Some((inside(*time), row))
+    fn split_last_inside<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
+        if self.segment_ms <= SHORT_SEGMENT_MS {
+            return row.split_last_chunk().map(|(row, time)| (row, inside(*time)));
         }
+        row.split_last_chunk()
+            .map(|(row, time)| (row, i64::from_be_bytes(*time)))
     }
 
-    fn split_first_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
-        match self.rest {
-            Rest::Nothing => Some((row, 0)),
-            Rest::Sequence => row.split_first_chunk().map(|(rest, row)| (row, inside(*rest))),
-            Rest::Start => {
-                let (rest, row) = row.split_first_chunk()?;
-                Some((row, (u64::from_be_bytes(*rest) ^ (1 << 63)) as i64))
-            }
+    fn split_first_inside<'a>(&self, row: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        if self.segment_ms <= SHORT_SEGMENT_MS {
+            return row.split_first_chunk().map(|(time, row)| (inside(*time), row));
         }
+        row.split_first_chunk()
+            .map(|(time, row)| (i64::from_be_bytes(*time), row))
     }
 
     fn split_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
         match self.rest {
             Rest::Nothing => Some((row, 0)),
             Rest::Sequence => row.split_last_chunk().map(|(row, rest)| (row, inside(*rest))),
-            Rest::Start => {
-                let (row, rest) = row.split_last_chunk()?;
-                Some((row, (u64::from_be_bytes(*rest) ^ (1 << 63)) as i64))
-            }
+            Rest::Start => row.split_last_chunk().map(|(row, rest)| (row, start(*rest))),
         }
+    }
+
+    fn split_rest_by_time<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
+        if !self.starts_first {
+            return self.split_rest(row);
+        }
+        row.split_first_chunk().map(|(rest, row)| (row, start(*rest)))
+    }
+
+    /// The length of a row's key in the record cache of Kafka Streams; `None` for what only stands for another row.
+    pub(crate) fn cached_key_bytes(&self, bytes: &[u8]) -> Option<usize> {
+        let row = self.row(bytes).filter(|_| Self::is_by_key(bytes))?;
+        let times = match (self.rest, self.by_time) {
+            (Rest::Start, _) => 16,
+            (Rest::Nothing | Rest::Sequence, false) => 12,
+            (Rest::Nothing | Rest::Sequence, true) => 13,
+        };
+        Some(SEGMENT + row.key.len() + times)
     }
 
     /// Replaces `bytes` by the changelog key of a row.
@@ -301,6 +311,10 @@ impl Rows {
         let time = i64::from_be_bytes(*time);
         Some(Row { key, time, rest })
     }
+}
+
+fn start(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
 }
 
 fn inside(bytes: [u8; 4]) -> i64 {

@@ -211,8 +211,7 @@ impl Closed<'_> {
         let Some(seen) = self.state.below.seen() else {
             return Ok(());
         };
-        let (rows, in_memory) = (seen.rows, seen.in_memory);
-        let (horizon, lost_to) = (seen.horizon(), seen.lost_to());
+        let (rows, horizon, lost_to) = (seen.rows, seen.horizon(), seen.lost_to());
         let Some(latest) = seen.observed().max(self.state.cached_to) else {
             return Ok(());
         };
@@ -239,28 +238,7 @@ impl Closed<'_> {
             }
             next = segment + 1;
         }
-        if visible && in_memory {
-            self.order_by_key(&rows);
-        }
         Ok(())
-    }
-
-    /// Of rows with the same time, those of a smaller key come first, as in Kafka Streams' stores in memory.
-    fn order_by_key(&mut self, rows: &Rows) {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let mut found: Vec<&[u8]> = starts
-            .zip(&self.ends)
-            .filter_map(|(start, end)| self.bytes.get(start..*end))
-            .collect();
-        found.sort_by_key(|bytes| rows.row(bytes).map(|row| (row.time, row.key, row.rest)));
-        let (ordered, lengths) = (found.concat(), found.iter().map(|bytes| bytes.len()));
-        self.ends = lengths
-            .scan(0, |end, length| {
-                *end += length;
-                Some(*end)
-            })
-            .collect();
-        self.bytes = ordered;
     }
 
     /// The next row. It is lent until the next call.

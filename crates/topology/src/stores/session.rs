@@ -144,10 +144,11 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
         self.several((first, last), ((i64::MIN, i64::MAX), i64::MAX), Order::Reverse)
     }
 
-    /// The sessions that end from `earliest_end` to `latest_end`, both inclusive, in the order of end, then start, then
-    /// key bytes. Only stores that are read by time have this: see [`TimeOrder::TimeFirst`](kstreams_store::TimeOrder). They
-    /// keep sessions beyond their retention until they are not needed any more, so that a jump of time loses no result that
-    /// was not emitted yet: to ask for sessions from some time on says that earlier ones are not asked for again.
+    /// The sessions that end from `earliest_end` to `latest_end`, both inclusive, in the order of end, then, in a store in
+    /// memory, key bytes and start, and in one on disk start and key bytes. Only stores that are read by time have this: see
+    /// [`TimeOrder::TimeFirst`](kstreams_store::TimeOrder). They keep sessions beyond their retention until they are not
+    /// needed any more, so that a jump of time loses no result that was not emitted yet: to ask for sessions from some time
+    /// on says that earlier ones are not asked for again.
     pub fn find_ended(&mut self, earliest_end: i64, latest_end: i64) -> Result<ClosedEntries<'_, K, V>> {
         let times = (earliest_end, latest_end);
         timed::closed(self.state, self.front, times, false, Codec::decode_value)
