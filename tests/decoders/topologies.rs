@@ -18,6 +18,13 @@ fn check(program: impl Fn(&StreamsBuilder), topics: &[&str], samples: &[&[u8]]) 
         let builder = StreamsBuilder::new();
         program(&builder);
         let topology = builder.build().expect("the program is right");
+        let described = topology.describe();
+        for topic in topics {
+            assert!(
+                described.contains(topic.trim_start_matches("app-")),
+                "no topic {topic}: {described}"
+            );
+        }
         let driver = TopologyTestDriver::builder(topology).application_id("app").build();
         let mut driver = driver.expect("the topology starts");
         for (topic, key, value, timestamp) in records {
@@ -47,6 +54,39 @@ fn of_regrouped_tables() {
         &[
             b"\0\0\0\0\0\0\0\x07\x01",
             b"\x10\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x08\x02",
+        ],
+    );
+}
+
+#[test]
+fn of_foreign_key_joins() {
+    let hash = [0; 16];
+    let wrapped = [b"\x01\x03".as_slice(), &hash, b"key\0\0\0\0"].concat();
+    let answered = [b"\0".as_slice(), &hash, b"value"].concat();
+    check(
+        |builder| {
+            let authors = builder.table::<String, String>("authors");
+            let books = builder.table::<String, String>("books");
+            let joined = books.left_join_foreign_key(
+                &authors,
+                |_, author: &String| author.clone(),
+                |id: String, name: Option<String>| name.unwrap_or(id),
+            );
+            joined.named("fk").to_stream().to("out");
+        },
+        &[
+            "books",
+            "authors",
+            "app-fk-subscription-registration-topic",
+            "app-fk-subscription-response-topic",
+        ],
+        &[
+            b"key",
+            &wrapped,
+            b"\x81\x01key\0\0\0\0",
+            b"\0\x02key",
+            &answered,
+            b"\x80",
         ],
     );
 }

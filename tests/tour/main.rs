@@ -70,3 +70,8 @@ fn avro_orders() {
 fn test_your_topology() {
     check("test_your_topology");
 }
+
+#[test]
+fn foreign_key_join() {
+    check("foreign_key_join");
+}

@@ -43,7 +43,7 @@ pub use kstreams_dsl::{
     Buffer, BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, JoinWindows, Joined, KGroupedStream,
     KGroupedTable, KStream, KTable, Materialized, Optimization, Produced, Repartitioned,
     SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows, Sink, SlidingWindowedCogroupedKStream,
-    SlidingWindowedKStream, SlidingWindows, Split, StreamJoin, StreamsBuilder, Suppressed, TableJoin,
+    SlidingWindowedKStream, SlidingWindows, Split, StreamJoin, StreamsBuilder, Suppressed, TableJoin, TableJoined,
     TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, UnlimitedWindows, Windows,
 };
 pub use kstreams_runtime::{
