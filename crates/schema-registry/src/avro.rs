@@ -31,8 +31,6 @@ pub struct AvroSerde<T> {
 struct Parsed {
     schema: AvroSchema,
     others: Vec<AvroSchema>,
-    /// Whether a type of it is used a second time, by name.
-    names_again: bool,
 }
 
 impl<T> Clone for AvroSerde<T> {
@@ -60,7 +58,10 @@ impl<T> AvroSerde<T> {
         };
         Ok(Self {
             writer: Writer::of(registry, schema, record),
-            own: Arc::new(Parsed::new(parsed, Vec::new())),
+            own: Arc::new(Parsed {
+                schema: parsed,
+                others: Vec::new(),
+            }),
             readers: Arc::default(),
             of: PhantomData,
         })
@@ -114,7 +115,7 @@ impl<T> AvroSerde<T> {
             let (schema, others) =
                 AvroSchema::parse_str_with_list(&schema.text, used.iter().map(|schema| schema.text.as_str()))
                     .map_err(|error| unusable(&id.to_string(), &error))?;
-            Ok(Parsed::new(schema, others))
+            Ok(Parsed { schema, others })
         };
         let parsed = fetched().map_err(|error| self.unreadable(id, error))?;
         Ok(&self.readers.push((id, parsed)).1)
@@ -133,42 +134,17 @@ fn unusable(name: &str, problem: &dyn std::fmt::Display) -> Error {
     }
 }
 
-impl Parsed {
-    fn new(schema: AvroSchema, others: Vec<AvroSchema>) -> Self {
-        let names_again = names_again(&schema);
-        Self {
-            schema,
-            others,
-            names_again,
-        }
-    }
-}
-
-fn names_again(schema: &AvroSchema) -> bool {
-    match schema {
-        AvroSchema::Ref { .. } => true,
-        AvroSchema::Array(array) => names_again(&array.items),
-        AvroSchema::Map(map) => names_again(&map.types),
-        AvroSchema::Union(union) => union.variants().iter().any(names_again),
-        AvroSchema::Record(record) => record.fields.iter().any(|field| names_again(&field.schema)),
-        _ => false,
-    }
-}
-
 impl<T: Serialize + DeserializeOwned + 'static> Serde<T> for AvroSerde<T> {
     fn serialize(&self, topic: &str, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let id = self.writer.id(topic)?;
         framing::put(id, out);
         let schema = &self.own.schema;
-        let written = if self.own.names_again {
-            // Writing without a tree of values in between cannot follow names.
-            let datum = apache_avro::to_value(value).and_then(|tree| tree.resolve(schema));
-            datum
-                .and_then(|datum| apache_avro::to_avro_datum(schema, datum))
-                .map(|bytes| out.extend_from_slice(&bytes))
-        } else {
-            apache_avro::write_avro_datum_ref(schema, value, out).map(|_| ())
-        };
+        // By way of a tree of values, which knows defaults, widths, names and any order of fields; the library's direct way
+        // does not.
+        let written = apache_avro::to_value(value)
+            .and_then(|tree| tree.resolve(schema))
+            .and_then(|tree| apache_avro::to_avro_datum(schema, tree))
+            .map(|datum| out.extend_from_slice(&datum));
         written.map_err(|error| {
             SerdeError::caused_by(format!("{} to bytes of schema {id}", self.writer.written.record), error)
         })

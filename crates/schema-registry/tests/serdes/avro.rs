@@ -165,3 +165,68 @@ fn errors_name_subject_and_id() -> Outcome {
     assert!(AvroSerde::<Order>::new(&Registry::new(server.url())?, "{").is_err());
     Ok(())
 }
+
+#[test]
+fn every_type_is_written_as_its_schema_says() -> Outcome {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum Size {
+        Small,
+        Large,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Part {
+        weight: f64,
+        name: String,
+    }
+    // Not in the schema's order, and not with the schema's widths.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Thing {
+        size: Size,
+        parts: Vec<Part>,
+        by_name: std::collections::BTreeMap<String, i32>,
+        count: i32,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note: Option<String>,
+        small: u8,
+        flag: bool,
+        ratio: f32,
+    }
+    let schema = |again: &str| {
+        format!(
+            r#"{{"type": "record", "name": "Thing", "fields": [
+                {{"name": "count", "type": "long"}},
+                {{"name": "small", "type": "int"}},
+                {{"name": "note", "type": ["null", "string"], "default": null}},
+                {{"name": "size", "type": {{"type": "enum", "name": "Size", "symbols": ["Small", "Large"]}}}},
+                {{"name": "parts", "type": {{"type": "array", "items": {{"type": "record", "name": "Part", "fields": [
+                    {{"name": "name", "type": "string"}}, {{"name": "weight", "type": "double"}}]}}}}}},
+                {{"name": "by_name", "type": {{"type": "map", "values": "int"}}}},
+                {{"name": "ratio", "type": "float"}},
+                {{"name": "flag", "type": "boolean"}}{again}]}}"#
+        )
+    };
+    let thing = Thing {
+        size: Size::Large,
+        parts: vec![Part {
+            weight: 0.5,
+            name: "wheel".to_owned(),
+        }],
+        by_name: [("a".to_owned(), -1)].into(),
+        count: 3,
+        note: None,
+        small: 7,
+        flag: true,
+        ratio: 1.5,
+    };
+    let expected = b"\x06\x0e\0\x02\x02\x0awheel\0\0\0\0\0\0\xe0\x3f\0\x02\x02a\x01\0\0\0\xc0\x3f\x01";
+    let server = Server::start();
+    let registry = Registry::new(server.url())?;
+    let again = r#", {"name": "another", "type": ["null", "Size"], "default": null}"#;
+    for (again, rest) in [("", &b""[..]), (again, &b"\0"[..])] {
+        let serde = AvroSerde::<Thing>::new(&registry, &schema(again))?;
+        let bytes = bytes(&serde, "things", &thing);
+        assert_eq!(bytes.get(5..), Some([expected, rest].concat().as_slice()), "{again}");
+        assert_eq!(serde.deserialize("things", &bytes)?, thing);
+    }
+    Ok(())
+}
