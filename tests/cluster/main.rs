@@ -2,6 +2,7 @@
 
 mod admin;
 mod application;
+mod exactly_once;
 mod global;
 mod lifecycle;
 mod member;

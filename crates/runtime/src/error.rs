@@ -1,6 +1,7 @@
 //! What can go wrong while an application runs, and what each error asks for.
 
 use kstreams_topology::TaskId;
+use kstreams_wire::code::ErrorCode;
 
 use crate::config::ConfigError;
 use crate::state::State;
@@ -46,6 +47,13 @@ pub enum Error {
     Client {
         /// What was tried.
         action: String,
+        /// Why.
+        #[source]
+        source: Box<kstreams_client::Error>,
+    },
+    /// The transaction could not be committed: what was processed since the last commit is done again.
+    #[error("could not commit the transaction")]
+    Transaction {
         /// Why.
         #[source]
         source: Box<kstreams_client::Error>,
@@ -162,6 +170,11 @@ impl Error {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Client { source, .. } => of_client(source),
+            // Whether it is committed may not be known: only beginning again at the commit that is known makes sure.
+            Self::Transaction { source } => match of_client(source) {
+                Disposition::Retry => Disposition::Revive,
+                other => other,
+            },
             // A record that failed half-way is taken from the inbox: only going back to the commit brings it again.
             Self::Task { source, .. } => match client_cause(&**source).map(of_client) {
                 Some(Disposition::Retry | Disposition::Revive) => Disposition::Revive,
@@ -177,10 +190,27 @@ fn of_client(error: &kstreams_client::Error) -> Disposition {
     use kstreams_client::Error as Client;
     match error {
         Client::NotMember { .. } => Disposition::Rejoin,
+        // Another epoch began under the transactional id: usually the coordinator's, for want of a commit in time.
+        Client::Fenced { .. } | Client::Abortable { .. } | Client::TransactionState { .. } => Disposition::Revive,
+        Client::Delivery { source, .. } if source.code().is_some_and(is_of_transactions) => Disposition::Revive,
         Client::Delivery { source, .. } if source.is_retriable() => Disposition::Revive,
         error if error.is_retriable() => Disposition::Retry,
         _ => Disposition::Stop,
     }
+}
+
+/// Whether a broker refuses a batch for what became of its transaction.
+fn is_of_transactions(code: ErrorCode) -> bool {
+    [
+        ErrorCode::INVALID_PRODUCER_EPOCH,
+        ErrorCode::PRODUCER_FENCED,
+        ErrorCode::INVALID_TXN_STATE,
+        ErrorCode::TRANSACTION_ABORTABLE,
+        ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+        ErrorCode::UNKNOWN_PRODUCER_ID,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ]
+    .contains(&code)
 }
 
 /// The client's error at the bottom of a task's.

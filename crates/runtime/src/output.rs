@@ -1,23 +1,62 @@
 //! The producer as a task sees it: topics by number, records copied into batches at once.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kstreams_client::{Producer, ProducerRecord, ProducerTopic};
+use kstreams_client::{Committed, GroupMetadata, Producer, ProducerRecord, ProducerTopic};
 use kstreams_store::{Output, OutputError, OutputRecord, TopicId};
 use kstreams_wire::{TopicName, TopicPartition};
+use tracing::debug;
+
+use crate::config::Guarantee;
+
+/// How long an abort may take at the end, so that others need not wait for the transaction's time-out.
+const ABORT_WAIT: Duration = Duration::from_secs(1);
 
 /// Sends the records of all tasks of a stream thread.
 pub(crate) struct ProducerOutput {
     producer: Producer,
+    guarantee: Guarantee,
+    /// The producer is the one of its transactional id: always so without transactions.
+    begun: bool,
     topics: Vec<(TopicName, ProducerTopic)>,
 }
 
 impl ProducerOutput {
-    pub(crate) fn new(producer: Producer) -> Self {
+    pub(crate) fn new(producer: Producer, guarantee: Guarantee) -> Self {
         Self {
             producer,
+            guarantee,
+            begun: guarantee == Guarantee::AtLeastOnce,
             topics: Vec::new(),
         }
+    }
+
+    pub(crate) fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
+    /// Makes sure that nobody else writes under this producer's transactional id, and that what was open there is ended.
+    /// Nothing to do but once, and after failures.
+    pub(crate) fn begin(&mut self) -> Result<(), kstreams_client::Error> {
+        if !self.begun {
+            self.producer.init_transactions()?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    /// Commits what was sent, and these offsets along with it.
+    pub(crate) fn commit_transaction(
+        &mut self,
+        offsets: &BTreeMap<TopicPartition, Committed>,
+        group: Option<GroupMetadata>,
+    ) -> Result<(), kstreams_client::Error> {
+        if !offsets.is_empty() {
+            let group = group.ok_or(kstreams_client::Error::NoGroup)?;
+            self.producer.send_offsets(offsets, &group)?;
+        }
+        self.producer.commit_transaction()
     }
 
     /// Sends lingering batches and takes in acknowledgements: once a turn.
@@ -41,13 +80,22 @@ impl ProducerOutput {
         self.producer.acked_offset(*topic, partition.partition)
     }
 
-    /// Gives up what is not acknowledged, after an error.
+    /// Gives up what is not committed, after an error.
     pub(crate) fn reset(&mut self) {
-        self.producer.forget_failure();
+        if self.guarantee == Guarantee::AtLeastOnce {
+            return self.producer.forget_failure();
+        }
+        if let Err(error) = self.producer.abort_transaction() {
+            debug!(%error, "the transaction could not be aborted: the producer begins anew");
+            self.begun = false;
+        }
     }
 
-    /// Ends the producer, leaving it this much time for what it still has.
-    pub(crate) fn close(self, timeout: Duration) -> Result<(), kstreams_client::Error> {
+    /// Ends the producer, leaving it this much time for what it still has. What is not committed is aborted.
+    pub(crate) fn close(mut self, timeout: Duration) -> Result<(), kstreams_client::Error> {
+        if self.producer.in_transaction() {
+            return self.producer.abort_within(timeout.max(ABORT_WAIT));
+        }
         self.producer.close(timeout)
     }
 

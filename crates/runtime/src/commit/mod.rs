@@ -1,12 +1,14 @@
-//! A commit, at least once: the order of the steps is the guarantee.
+//! A commit: the order of the steps is the guarantee.
 //!
 //! 1. each task flushes its caches, which forwards and sends what they held back;
 //! 2. the producer waits until everything sent is acknowledged;
-//! 3. the input offsets are committed, all tasks in one request;
+//! 3. the input offsets are committed, all tasks in one request; under exactly-once they become part of the transaction
+//!    that everything was sent in, and that is committed;
 //! 4. each store writes what is new together with the changelog offset that is now known, in one atomic batch.
 //!
 //! A crash before step 3 does the work again, from a state that does not know of it; one between 3 and 4 finds the
-//! changelog ahead of the store, and restores the difference.
+//! changelog ahead of the store, and restores the difference. What was sent before a crash at step 3 counts at least once,
+//! or, in a transaction that is aborted then, not at all: so state on disk never has to be thrown away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use kstreams_task::ActiveTask;
 use kstreams_topology::TaskId;
 use kstreams_wire::TopicPartition;
 
+use crate::config::Guarantee;
 use crate::error::{Error, Result};
 use crate::output::ProducerOutput;
 
@@ -68,11 +71,18 @@ pub(crate) fn commit(
             .map(|(partition, committed)| (partition.clone(), committed.offset))
             .collect(),
     };
-    if !offsets.is_empty() {
-        consumer.commit(offsets, limit).map_err(|source| Error::Client {
-            action: "commit input offsets".to_owned(),
-            source: source.into(),
-        })?;
+    match output.guarantee() {
+        Guarantee::ExactlyOnce => {
+            let committed = output.commit_transaction(&offsets, consumer.group_metadata());
+            committed.map_err(|source| Error::Transaction { source: source.into() })?;
+        }
+        Guarantee::AtLeastOnce if !offsets.is_empty() => {
+            consumer.commit(offsets, limit).map_err(|source| Error::Client {
+                action: "commit input offsets".to_owned(),
+                source: source.into(),
+            })?;
+        }
+        Guarantee::AtLeastOnce => {}
     }
     for (id, task) in &mut tasks {
         task.post_commit(|changelog| output.acked_offset(changelog))

@@ -25,7 +25,7 @@ const FIXED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed together with state"),
     (
         "transactional.id",
-        "transactions belong to exactly_once_v2, which is not built yet",
+        "it is made of the application.id, the process id and the thread's number",
     ),
     ("partition.assignment.strategy", "the assignor is our own"),
     ("allow.auto.create.topics", "source topics must exist"),

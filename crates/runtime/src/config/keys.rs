@@ -14,6 +14,8 @@ pub const CLIENT_ID: &str = "client.id";
 pub const STATE_DIR: &str = "state.dir";
 /// The number of stream threads.
 pub const NUM_STREAM_THREADS: &str = "num.stream.threads";
+/// Whether results count at least or exactly once.
+pub const PROCESSING_GUARANTEE: &str = "processing.guarantee";
 /// Time between commits.
 pub const COMMIT_INTERVAL_MS: &str = "commit.interval.ms";
 /// Bytes of record caches, over all threads.
@@ -126,9 +128,9 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
     ),
     (UNCOMMITTED_MAX_BYTES, "67108864", Kind::Number(1, MAX)),
     (
-        "processing.guarantee",
+        PROCESSING_GUARANTEE,
         "at_least_once",
-        Kind::Only("at_least_once", "exactly_once_v2 is not built yet"),
+        Kind::OneOf(&["at_least_once", "exactly_once_v2"]),
     ),
     (
         "group.protocol",

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::ConfigError;
-pub use settings::{CommitSettings, Settings, StateSettings, ThreadSettings, TopicSettings};
+pub use settings::{CommitSettings, Guarantee, Settings, StateSettings, ThreadSettings, TopicSettings};
 
 /// The start of the environment variables that are settings: `KSTREAMS_COMMIT_INTERVAL_MS` is `commit.interval.ms`.
 pub const ENVIRONMENT_PREFIX: &str = "KSTREAMS_";

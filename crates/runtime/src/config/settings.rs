@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kstreams_assignor::ProcessId;
 use kstreams_client::group::GroupConfig;
-use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig};
+use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig, TransactionalConfig};
 use kstreams_store::{EngineKind, PersistentEngine};
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
+
+use uuid::Uuid;
 
 use super::StreamsConfig;
 use super::clients::{self, Role};
@@ -26,6 +29,8 @@ pub struct Settings {
     pub client_id: Option<String>,
     /// Stream threads and their turns.
     pub thread: ThreadSettings,
+    /// `processing.guarantee`.
+    pub guarantee: Guarantee,
     /// When to commit.
     pub commit: CommitSettings,
     /// Local state.
@@ -46,10 +51,20 @@ pub struct Settings {
     pub restore_consumer: ConsumerConfig,
     /// The consumer of the topics of global stores.
     pub global_consumer: ConsumerConfig,
-    /// The producers.
-    pub producer: ProducerConfig,
+    /// The producers; a thread's own comes from [`Settings::producer`].
+    producer: ProducerConfig,
+    transaction_timeout: Duration,
     /// Group membership.
     pub group: GroupConfig,
+}
+
+/// How often the effects of a record count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Once, and again after a failure.
+    AtLeastOnce,
+    /// Once, whatever happens: output, state and input offsets change together, in transactions.
+    ExactlyOnce,
 }
 
 /// Stream threads and their turns.
@@ -164,16 +179,21 @@ impl Settings {
         let values = Values(config);
         let application_id = application_id(&values)?;
         let client = ClientConfig::from_properties(&clients::connection(config)).map_err(client_error)?;
-        let main = Role::MainConsumer.properties(config);
-        let restore = Role::RestoreConsumer.properties(config);
+        let guarantee = guarantee(&values);
+        let properties = |role: Role| isolated(role.properties(config), guarantee);
+        let main = properties(Role::MainConsumer)?;
+        let restore = properties(Role::RestoreConsumer)?;
         let producer = with_default(Role::Producer.properties(config), "linger.ms", "100");
+        let commit = commit(&values, guarantee);
         Ok(Self {
             client_id: values
                 .text(keys::CLIENT_ID)
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned),
             thread: thread(&values),
-            commit: commit(&values),
+            transaction_timeout: transaction_timeout(&producer, guarantee, commit.interval)?,
+            guarantee,
+            commit,
             state: state(&values),
             topics: TopicSettings {
                 replication_factor: values.number(keys::REPLICATION_FACTOR) as i16,
@@ -190,12 +210,76 @@ impl Settings {
             reset: reset(&main)?,
             main_consumer: consumer(&main)?,
             restore_consumer: consumer(&restore)?,
-            global_consumer: consumer(&Role::GlobalConsumer.properties(config))?,
+            global_consumer: consumer(&properties(Role::GlobalConsumer)?)?,
             producer: ProducerConfig::from_properties(&producer).map_err(client_error)?,
             client,
             application_id,
         })
     }
+
+    /// The settings of a thread's producer.
+    pub fn producer(&self, process: ProcessId, thread: usize) -> ProducerConfig {
+        let mut producer = self.producer.clone();
+        if self.guarantee == Guarantee::ExactlyOnce {
+            let process = Uuid::from_bytes(process.0);
+            producer.transactional = Some(TransactionalConfig {
+                id: format!("{}-{process}-{thread}", self.application_id),
+                timeout: self.transaction_timeout,
+            });
+        }
+        producer
+    }
+}
+
+fn guarantee(values: &Values<'_>) -> Guarantee {
+    match values.text(keys::PROCESSING_GUARANTEE) {
+        Some(text) if text.eq_ignore_ascii_case("exactly_once_v2") => Guarantee::ExactlyOnce,
+        _ => Guarantee::AtLeastOnce,
+    }
+}
+
+/// A consumer's properties: under exactly-once it reads what is committed, and nothing else.
+fn isolated(
+    mut properties: BTreeMap<String, String>,
+    guarantee: Guarantee,
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    const KEY: &str = "isolation.level";
+    const READ_COMMITTED: &str = "read_committed";
+    if guarantee == Guarantee::AtLeastOnce {
+        return Ok(properties);
+    }
+    match properties.insert(KEY.to_owned(), READ_COMMITTED.to_owned()) {
+        Some(value) if value.trim() != READ_COMMITTED => Err(ConfigError::Value {
+            key: KEY.to_owned(),
+            value,
+            allowed: "read_committed with exactly_once_v2".to_owned(),
+        }),
+        _ => Ok(properties),
+    }
+}
+
+/// How long a transaction may be open: long enough for the time between two commits.
+fn transaction_timeout(
+    producer: &BTreeMap<String, String>,
+    guarantee: Guarantee,
+    commit_interval: Duration,
+) -> Result<Duration, ConfigError> {
+    const KEY: &str = "transaction.timeout.ms";
+    let producer = with_default(producer.clone(), KEY, "10000");
+    let value = producer
+        .get(KEY)
+        .map(|value| value.trim().to_owned())
+        .unwrap_or_default();
+    let timeout = value.parse().ok().map(Duration::from_millis);
+    let fits = timeout.filter(|timeout| guarantee == Guarantee::AtLeastOnce || *timeout >= commit_interval);
+    fits.ok_or_else(|| ConfigError::Value {
+        key: KEY.to_owned(),
+        value,
+        allowed: format!(
+            "a whole number of milliseconds, at least commit.interval.ms, which is {}",
+            commit_interval.as_millis()
+        ),
+    })
 }
 
 fn thread(values: &Values<'_>) -> ThreadSettings {
@@ -210,9 +294,16 @@ fn thread(values: &Values<'_>) -> ThreadSettings {
     }
 }
 
-fn commit(values: &Values<'_>) -> CommitSettings {
+/// Under exactly-once nothing is seen before the commit, so commits are frequent.
+const EXACTLY_ONCE_COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+
+fn commit(values: &Values<'_>, guarantee: Guarantee) -> CommitSettings {
+    let interval = match guarantee {
+        Guarantee::ExactlyOnce if !values.is_set(keys::COMMIT_INTERVAL_MS) => EXACTLY_ONCE_COMMIT_INTERVAL,
+        _ => values.millis(keys::COMMIT_INTERVAL_MS),
+    };
     CommitSettings {
-        interval: values.millis(keys::COMMIT_INTERVAL_MS),
+        interval,
         uncommitted_bytes_max: values.number(keys::UNCOMMITTED_MAX_BYTES) as usize,
         purge_interval: values.millis(keys::REPARTITION_PURGE_INTERVAL_MS),
     }

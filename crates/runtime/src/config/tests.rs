@@ -48,8 +48,8 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
         ),
         (
             "processing.guarantee",
-            "exactly_once_v2",
-            "processing.guarantee=\"exactly_once_v2\" is not supported by this version: exactly_once_v2 is not built yet; allowed is at_least_once",
+            "exactly_once",
+            "processing.guarantee=\"exactly_once\" is not allowed: expected one of at_least_once, exactly_once_v2",
         ),
         (
             "num.standby.replicas",

@@ -122,7 +122,12 @@ impl StreamThread {
             state: ThreadState::Created,
             matched: instance.matched.version(),
             consumer,
-            output: ProducerOutput::new(instance.client.producer(settings.producer.clone())),
+            output: ProducerOutput::new(
+                instance
+                    .client
+                    .producer(settings.producer(instance.process, place.index)),
+                settings.guarantee,
+            ),
             tasks: Tasks::new(instance.clone(), place.metrics.clone()),
             restorer: Restorer::new(&instance),
             budget: Budget::new(settings.group.poll_interval_max),

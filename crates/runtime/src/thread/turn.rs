@@ -18,6 +18,10 @@ const POLL_WHILE_RESTORING: Duration = Duration::from_millis(10);
 impl StreamThread {
     /// Polls once, and processes until nothing is left to process or it is time to poll again.
     pub(super) fn turn(&mut self) -> Result<()> {
+        self.output.begin().map_err(|source| Error::Client {
+            action: "begin to write in transactions".to_owned(),
+            source: source.into(),
+        })?;
         self.open_tasks()?;
         let timeout = self.poll_timeout();
         let events = self.consumer.poll(timeout);

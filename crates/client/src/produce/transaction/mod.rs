@@ -53,7 +53,7 @@ impl Producer {
             self.restart();
         }
         self.transactions()?.machine.plan_begin();
-        self.converse(None)
+        self.converse(None, self.config.block_max)
     }
 
     /// Whether something was written, or offsets sent, since the last transaction ended.
@@ -65,7 +65,7 @@ impl Producer {
     /// Commits these offsets for the group when the transaction commits, if the member still is who it says.
     pub fn send_offsets(&mut self, offsets: &BTreeMap<TopicPartition, Committed>, group: &GroupMetadata) -> Result<()> {
         self.transactions()?.machine.plan_offsets()?;
-        self.converse(Some(&Offsets { group, offsets }))
+        self.converse(Some(&Offsets { group, offsets }), self.config.block_max)
     }
 
     /// Waits until everything is written, and commits the transaction. If time runs out on the last step
@@ -76,23 +76,28 @@ impl Producer {
             return Err(error);
         }
         self.transactions()?.machine.plan_end(Outcome::Commit)?;
-        self.converse(None)
+        self.converse(None, self.config.block_max)
     }
 
     /// Gives up what was written since the last transaction ended, whether it was acknowledged or not. The producer goes
     /// on after that, also after a failed delivery.
     pub fn abort_transaction(&mut self) -> Result<()> {
+        self.abort_within(self.config.block_max)
+    }
+
+    /// Like [`abort_transaction`](Self::abort_transaction), but waits no longer than `limit`: if the coordinator does not
+    /// hear of the abort, the transaction ends by `transaction.timeout.ms`.
+    pub fn abort_within(&mut self, limit: Duration) -> Result<()> {
         let was_open = self.in_transaction();
         self.transactions()?.machine.plan_end(Outcome::Abort)?;
         if was_open {
             self.restart();
         }
-        self.converse(None)
+        self.converse(None, limit)
     }
 
     /// Asks what the machine wants asked, until nothing is left to ask.
-    fn converse(&mut self, offsets: Option<&Offsets<'_>>) -> Result<()> {
-        let limit = self.config.block_max;
+    fn converse(&mut self, offsets: Option<&Offsets<'_>>, limit: Duration) -> Result<()> {
         let cluster = self.client.cluster().clone();
         let io = self.client.io().clone();
         let transactions = self.transactions()?;

@@ -1,0 +1,157 @@
+//! Exactly once: whatever fails and however often, what is committed is what one pass over the input gives.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use kstreams::prelude::*;
+use kstreams::{Headers, TopicName, TopicPartition};
+use kstreams_client::admin::{NewTopic, OffsetSpec};
+use kstreams_client::consume::Isolation;
+use kstreams_client::{ConsumerConfig, ConsumerEvent, ProducerConfig, ProducerRecord, Start};
+
+use super::application::{metric, runs};
+use super::{PATIENCE, World, eventually, on_each_broker};
+
+const KEYS: u32 = 5;
+const PARTITIONS: i32 = 2;
+
+/// Counts the records of each key behind a repartition topic, and emits every count. Every record that brings `fuse` down
+/// to 0 fails the instance.
+fn application(world: &World, state: &Path, fuse: &Arc<AtomicU32>) -> KafkaStreams {
+    let fuse = fuse.clone();
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<Option<String>, String>(world.name("in").as_str())
+        .group_by(|_, value| value.clone())
+        .count()
+        .materialized(Materialized::named("counts").uncached())
+        .to_stream()
+        .map_values(
+            move |_, count: Option<i64>| match fuse.fetch_sub(1, Ordering::Relaxed) {
+                1 => Err("the fuse has blown"),
+                _ => Ok(count.unwrap_or_default()),
+            },
+        )
+        .to(world.name("out").as_str());
+    let config = StreamsConfig::new(&world.name("app"), &world.bootstrap)
+        .set("state.dir", state.display())
+        .set("processing.guarantee", "exactly_once_v2")
+        .set("num.stream.threads", 2)
+        .set("commit.interval.ms", 30)
+        .set("session.timeout.ms", 6000)
+        .set("heartbeat.interval.ms", 500);
+    let mut streams =
+        KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration");
+    streams.start().expect("a start");
+    streams
+}
+
+fn partitions(world: &World, topic: &str) -> Vec<TopicPartition> {
+    let topic = TopicName::from(world.name(topic));
+    (0..PARTITIONS)
+        .map(|number| TopicPartition::new(topic.clone(), number))
+        .collect()
+}
+
+/// Writes `times` records of each key.
+fn write(world: &World, times: u32) {
+    let mut producer = world.client().producer(ProducerConfig::default());
+    let topic = producer.topic(&TopicName::from(world.name("in")));
+    for number in 0..times * KEYS {
+        let value = format!("k{}", number % KEYS);
+        let record = ProducerRecord {
+            key: None,
+            value: Some(value.as_bytes()),
+            timestamp: i64::from(number),
+            headers: &Headers::new(),
+        };
+        let partition = (number / KEYS) as i32 % PARTITIONS;
+        producer.append(topic, Some(partition), record).expect("room");
+    }
+    producer.flush().expect("a broker");
+}
+
+/// The committed counts of each key, in the order in which they were emitted.
+fn committed_counts(world: &World) -> BTreeMap<String, Vec<i64>> {
+    let client = world.client();
+    let mut consumer = client.consumer(ConsumerConfig {
+        isolation: Isolation::ReadCommitted,
+        ..ConsumerConfig::default()
+    });
+    let partitions = partitions(world, "out");
+    let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), OffsetSpec::Latest)).collect();
+    let ends = client
+        .admin()
+        .list_offsets(&wanted, Isolation::ReadCommitted)
+        .expect("a broker");
+    let end = |partition: &TopicPartition| ends[partition].as_ref().ok().and_then(|end| end.offset).unwrap_or(0);
+    let starts: Vec<_> = partitions.iter().map(|p| (p.clone(), Start::Beginning)).collect();
+    consumer.assign(&starts);
+    let mut counts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while partitions
+        .iter()
+        .any(|p| end(p) > 0 && consumer.position(p).is_none_or(|at| at < end(p)))
+    {
+        assert!(std::time::Instant::now() < deadline, "the output cannot be read");
+        for event in consumer.poll(Duration::from_millis(50)) {
+            let ConsumerEvent::Fetched { records, .. } = event else {
+                continue;
+            };
+            for mut batch in records {
+                while let Some(record) = batch.next().expect("a good batch") {
+                    let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                    let value = record
+                        .value
+                        .and_then(|value| value.try_into().ok())
+                        .map_or(-1, i64::from_be_bytes);
+                    counts.entry(key).or_default().push(value);
+                }
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn failures_leave_no_trace_in_what_is_committed() {
+    const TIMES: u32 = 60;
+    const ROUNDS: [u32; 5] = [1, 40, 130, 200, 290];
+    on_each_broker("exactly-once", |world| {
+        for topic in ["in", "out"] {
+            world.create(NewTopic::new(TopicName::from(world.name(topic)), PARTITIONS));
+        }
+        let state = tempfile::tempdir().expect("a directory");
+        let fuse = Arc::new(AtomicU32::new(0));
+        for blows_after in ROUNDS {
+            write(world, TIMES);
+            fuse.store(blows_after, Ordering::Relaxed);
+            let mut streams = application(world, state.path(), &fuse);
+            assert!(streams.wait_for(State::Error, PATIENCE), "it is {}", streams.state());
+            let _ = streams.close(None);
+        }
+        fuse.store(u32::MAX, Ordering::Relaxed);
+        let mut streams = application(world, state.path(), &fuse);
+        runs(&streams);
+        let restored = metric(&streams, "stream-task-metrics", "restore-total");
+        assert_eq!(
+            restored, 0,
+            "state on disk is that of the last commit, and the rest was never committed"
+        );
+        let times = TIMES * ROUNDS.len() as u32;
+        let all: Vec<i64> = (1..=i64::from(times)).collect();
+        eventually(|| {
+            let counts = committed_counts(world);
+            counts.values().map(Vec::len).sum::<usize>() >= (times * KEYS) as usize
+        });
+        let _ = streams.close(None);
+        let counts = committed_counts(world);
+        assert_eq!(counts.len(), KEYS as usize);
+        for (key, counts) in counts {
+            assert_eq!(counts, all, "{key}");
+        }
+    });
+}
