@@ -128,6 +128,12 @@ impl<K: Data, V: Data> TimestampedWindowView<'_, K, V> {
     /// Sets or, with `None`, deletes the value of `key` in the window that begins at `start`.
     pub fn set(&mut self, key: &K, value: Option<&V>, timestamp: i64, start: i64) -> Result<()> {
         self.front.encode_key(key)?;
+        self.set_fetched(value, timestamp, start)
+    }
+
+    /// Sets or, with `None`, deletes the value of the key that was [fetched](Self::fetch) last, in the window that begins at
+    /// `start`: its bytes are still at hand.
+    pub fn set_fetched(&mut self, value: Option<&V>, timestamp: i64, start: i64) -> Result<()> {
         let value = self.front.encode_timestamped(value, timestamp)?;
         let (key, value) = (&self.front.key_bytes, value.then_some(&*self.front.value_bytes));
         Ok(self.state.window_put(&mut self.write, key, start, value)?)

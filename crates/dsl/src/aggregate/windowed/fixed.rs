@@ -6,7 +6,7 @@ use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::TimestampedWindowStore;
 use kstreams_topology::{Data, Error, Record};
 
-use super::node::{Procedure, WindowForwarder, update_window};
+use super::node::{Before, Procedure, WindowForwarder, update_window};
 use crate::aggregate::Aggregator;
 use crate::window::FixedWindows;
 
@@ -44,8 +44,7 @@ where
         // All but the last window get a copy of the record.
         for next in windows {
             if window.end > over {
-                let before = store.view(cx).fetch(&record.key, window.start)?;
-                update_window(cx, store, &*self.aggregator, (window, before), record.clone())?;
+                update_window(cx, store, &*self.aggregator, (window, Before::Stored), record.clone())?;
             } else {
                 cx.drop_record();
             }
@@ -55,7 +54,6 @@ where
             cx.drop_record();
             return Ok(());
         }
-        let before = store.view(cx).fetch(&record.key, window.start)?;
-        update_window(cx, store, &*self.aggregator, (window, before), record)
+        update_window(cx, store, &*self.aggregator, (window, Before::Stored), record)
     }
 }

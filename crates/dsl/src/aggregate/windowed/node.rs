@@ -135,12 +135,20 @@ where
     }
 }
 
-/// Updates the aggregate of one time window: `before` is what it was, or what it starts from.
+/// What the aggregate of a window is before a record comes.
+pub(in crate::aggregate) enum Before<A> {
+    /// What is stored.
+    Stored,
+    /// This: the store has it, or nothing yet.
+    Known(Option<ValueAndTimestamp<A>>),
+}
+
+/// Updates the aggregate of one time window.
 pub(in crate::aggregate) fn update_window<K: Data, T, A: Data>(
     cx: &mut NodeContext<'_>,
     store: &WindowForwarder<K, A>,
     aggregator: &impl Aggregator<K, T, A>,
-    (window, before): (Window, Option<ValueAndTimestamp<A>>),
+    (window, before): (Window, Before<A>),
     record: Record<K, T>,
 ) -> Result<(), Error> {
     let Record {
@@ -149,18 +157,27 @@ pub(in crate::aggregate) fn update_window<K: Data, T, A: Data>(
         timestamp,
         headers,
     } = record;
+    let old = Old::wanted_if(store.sends_old());
+    let mut view = store.view(cx);
+    let (before, is_fetched) = match before {
+        Before::Stored => (view.fetch(&key, window.start)?, true),
+        Before::Known(before) => (before, false),
+    };
     let (before, timestamp) = match before {
         Some(before) => (Some(before.value), before.timestamp.max(timestamp)),
         None => (None, timestamp),
     };
-    let old = Old::wanted_if(store.sends_old());
     let applied = aggregator.apply(&key, value, before, old).map_err(Error::User)?;
+    if is_fetched {
+        view.set_fetched(applied.new.as_ref(), timestamp, window.start)?;
+    } else {
+        view.set(&key, applied.new.as_ref(), timestamp, window.start)?;
+    }
     let value = Change {
         new: applied.new,
         old: applied.old,
         is_latest: true,
     };
-    store.view(cx).set(&key, value.new.as_ref(), timestamp, window.start)?;
     store.forward(cx, || Record {
         key: Windowed::new(key, window),
         value,

@@ -10,7 +10,7 @@ use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{TimestampedWindowStore, ValueAndTimestamp};
 use kstreams_topology::{Change, Data, Error, Record, Window, Windowed};
 
-use super::node::{Procedure, WindowForwarder, update_window};
+use super::node::{Before, Procedure, WindowForwarder, update_window};
 use crate::aggregate::Aggregator;
 use crate::window::SlidingWindows;
 
@@ -81,7 +81,8 @@ where
         let over = stream_time.saturating_sub(self.windows.grace_ms);
         let difference = self.windows.difference_ms;
         let timestamp = record.timestamp;
-        if timestamp.saturating_add(difference) < over {
+        // A window that would end behind the last timestamp is none, as in Java.
+        if timestamp.checked_add(difference).is_none_or(|end| end < over) {
             cx.drop_record();
             return Ok(());
         }
@@ -242,7 +243,8 @@ where
             cx.drop_record();
             return Ok(());
         }
-        update_window(cx, self.store, self.aggregator, (window, before), self.record.clone())
+        let before = (window, Before::Known(before));
+        update_window(cx, self.store, self.aggregator, before, self.record.clone())
     }
 
     fn window(&self, start: i64) -> Window {
