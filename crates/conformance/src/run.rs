@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kstreams_dsl::{BuildOptions, Optimization};
 use kstreams_store::Storage;
-use kstreams_test_driver::{ProducedRecord, TopologyTestDriver};
+use kstreams_test_driver::{Error, ProducedRecord, TopologyTestDriver};
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
 use kstreams_wire::{Headers, TopicName};
@@ -92,7 +92,7 @@ impl Run {
         let ran = self.feed(&mut driver);
         let seen = self.seen(driver.produced());
         let failed = match ran {
-            Err(error) => Some(failure("run", self.notes.step(), STREAMS_EXCEPTION, &error)),
+            Err(error) => Some(failure("run", self.notes.step(), class(&error), &error)),
             Ok(()) => match stores(&mut driver, &kinds, &seen) {
                 Ok(stores) => {
                     self.set("stores", stores);
@@ -213,6 +213,13 @@ impl Run {
     fn number(&self, key: &str) -> Option<i64> {
         let value = self.case.config.get(key)?;
         value.as_i64().or_else(|| value.as_str()?.parse().ok())
+    }
+}
+
+fn class(error: &Error) -> &'static str {
+    match error {
+        Error::Flush(_) => "org.apache.kafka.streams.errors.ProcessorStateException",
+        _ => STREAMS_EXCEPTION,
     }
 }
 

@@ -377,7 +377,7 @@ fn commit_task(
     outbox: &mut Outbox,
     committed: &mut BTreeMap<TopicPartition, Committable>,
 ) -> Result<()> {
-    task.prepare_commit(outbox)?;
+    task.prepare_commit(outbox).map_err(Error::Flush)?;
     for committable in task.committable() {
         committed.insert(committable.partition.clone(), committable);
     }

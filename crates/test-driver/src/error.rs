@@ -13,6 +13,9 @@ pub enum Error {
     /// The task failed on a record. That record is gone; the driver goes on with the next one.
     #[error("the task failed")]
     Task(#[from] kstreams_task::Error),
+    /// The task failed behind a record, when its caches were flushed and what was in them was forwarded.
+    #[error("the task failed to flush its caches")]
+    Flush(#[source] kstreams_task::Error),
     /// No source reads this topic.
     #[error("no source of the topology reads topic {topic}")]
     UnknownTopic {
