@@ -286,6 +286,9 @@ impl<'a> Play<'a> {
     fn apply(&mut self, key: &[u8], time: i64, rest: i64, value: Option<Vec<u8>>, observes: bool) -> bool {
         let model = &mut self.live;
         model.logged = model.logged.max(Some(time));
+        if self.setup.has_duplicates() && self.setup.engine == EngineKind::Persistent && value.is_none() {
+            return false;
+        }
         if observes {
             model.observed = model.observed.max(Some(time));
         }

@@ -174,9 +174,9 @@ impl Below {
         }
         if let Some(seen) = &mut self.seen {
             let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
-            // A deletion of a duplicate deletes nothing, it is only logged.
+            // A deletion of a duplicate deletes nothing, it is only logged. Java's stores in memory still take note of its time.
             let is_void = seen.rows.rest == Rest::Sequence && value.is_none();
-            if !seen.admits(row, part) || is_void {
+            if (is_void && !seen.in_memory) || !seen.admits(row, part) || is_void {
                 return Ok(());
             }
         }
