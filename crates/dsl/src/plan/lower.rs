@@ -93,7 +93,6 @@ impl Lowering {
     }
 
     /// Whether Java's known mistakes are to be made, too.
-    #[allow(dead_code, reason = "asked for by operators to come")]
     pub(crate) fn java_quirks(&self) -> bool {
         self.options.java_quirks
     }

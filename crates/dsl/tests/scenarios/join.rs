@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{GlobalKTable, JoinWindows, KStream, KTable, StreamsBuilder};
+use kstreams_dsl::{GlobalKTable, JoinWindows, KStream, KTable, Materialized, StreamsBuilder};
 
 use crate::harness::check;
 
@@ -100,6 +100,30 @@ fn streams_with_tables() {
         let joined = stream(b, "s").left_join_table(&table(b), |key, left, right| {
             format!("{}:{left}+{}", shown(key.clone()), shown(right))
         });
+        joined.to("out");
+    });
+}
+
+#[test]
+fn streams_with_versioned_tables() {
+    let table = |b: &StreamsBuilder, history| {
+        let history = Duration::from_millis(history);
+        let table: KTable<String, String> = b.table("t");
+        table.materialized(Materialized::named("v").versioned(history))
+    };
+    let grace = Duration::from_millis(10);
+    check("stj-versioned-grace-inner", |b| {
+        let joined = stream(b, "s").join_table(&table(b, 1000), |_, left, right| format!("{left}+{right}"));
+        joined.named("jo").grace(grace).to("out");
+    });
+    check("stj-versioned-grace-left", |b| {
+        let joined =
+            stream(b, "s").left_join_table(&table(b, 1000), |_, left, right| format!("{left}+{}", shown(right)));
+        joined.named("jo").grace(grace).to("out");
+    });
+    check("stj-versioned-nograce", |b| {
+        let joined =
+            stream(b, "s").left_join_table(&table(b, 100), |_, left, right| format!("{left}+{}", shown(right)));
         joined.to("out");
     });
 }

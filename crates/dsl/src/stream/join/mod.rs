@@ -17,7 +17,6 @@ mod self_join;
 mod side;
 mod stream;
 mod table;
-mod unmatched;
 mod windowed;
 mod windows;
 

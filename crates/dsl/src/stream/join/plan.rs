@@ -218,7 +218,13 @@ impl<S> JoinStore<S> {
     /// Writes the store and connects these nodes to it.
     fn write(mut self, lowering: &mut Lowering, users: [&str; 2]) -> Result<()> {
         let name = self.definition.spec.name.clone();
-        self.definition.spec.engine = self.engine.unwrap_or(lowering.default_engine());
+        // Java forgets `default.dsl.store` here, unless it was given to the builder, too.
+        let default = if lowering.java_quirks() {
+            EngineKind::Persistent
+        } else {
+            lowering.default_engine()
+        };
+        self.definition.spec.engine = self.engine.unwrap_or(default);
         lowering.store(self.definition)?;
         users.iter().try_for_each(|user| lowering.connect(user, &[&name]))
     }

@@ -9,7 +9,6 @@ use kstreams_topology::{Data, Error, Nullable, Record};
 use super::JoinWindows;
 use super::pair::{PairJoiner, Side, forward_joined};
 use super::plan::JoinKind;
-use super::unmatched::next_rows;
 
 /// What both sides of a join go by.
 pub(super) struct Rule<K: Nullable, L, R, V2> {
@@ -30,6 +29,9 @@ impl<K: Nullable, L, R, V2> Clone for Rule<K, L, R, V2> {
         }
     }
 }
+
+/// How many records without a match are read at a time.
+const BATCH: usize = 32;
 
 /// Joins each record with those of the other side that are kept.
 pub(super) struct SideNode<K: Nullable, V, L: Data, R: Data, V2, S: Side<L, R>> {
@@ -94,7 +96,8 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
         let (mut open_left, mut open_right) = (false, false);
         let mut behind = None;
         loop {
-            let (rows, more) = next_rows(&mut cx.store(store), behind.as_ref())?;
+            let rows = cx.store(store).oldest(behind.as_ref(), BATCH)?;
+            let more = rows.len() == BATCH;
             for row in rows {
                 cx.store(store).times().pass(row.timestamp);
                 if open_left && open_right {

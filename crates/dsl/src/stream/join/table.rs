@@ -47,7 +47,30 @@ impl<K: Nullable, L: Data, V: Nullable> Joined<K, V, TableJoin<L>> {
 
     /// Lets records wait until the stream's time is this far ahead of them, so that they are joined with rows that come
     /// late, too (KIP-923). The table has to be versioned, with a history at least as long. Records that come later than
-    /// that are joined at once.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use kstreams_dsl::{Materialized, StreamsBuilder};
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let rates = builder.table::<String, String>("rates");
+    /// let rates = rates.materialized(Materialized::named("rates").versioned(Duration::from_secs(60)));
+    /// let sales = builder.stream::<String, String>("sales");
+    /// let joined = sales.join_table(&rates, |_, sale, rate| format!("{sale} at {rate}"));
+    /// joined.grace(Duration::from_secs(10)).to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let rates = driver.input::<String, String>("rates");
+    /// let sales = driver.input::<String, String>("sales");
+    /// let output = driver.output::<String, String>("out");
+    /// driver.pipe(&rates, record("eur", "1.10").at(1_000))?;
+    /// driver.pipe(&sales, record("eur", "tea").at(6_000))?;
+    /// // The rate of second five comes late, but not too late.
+    /// driver.pipe(&rates, record("eur", "1.20").at(5_000))?;
+    /// driver.pipe(&sales, record("eur", "milk").at(16_000))?;
+    /// assert_eq!(driver.read_all(&output)?, [record("eur", "tea at 1.20").at(6_000)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn grace(&self, period: Duration) -> Self {
         self.options.grace.set(period);
         self.clone()
