@@ -9,6 +9,7 @@ mod member;
 mod membership;
 mod patterns;
 mod records;
+mod resets;
 mod sharing;
 mod windows;
 mod word_count;

@@ -63,17 +63,8 @@ impl Workload {
                 let counts = events.group_by_key().count();
                 counts.materialized(store).to_stream().to("out");
             }
-            Self::Window => {
-                let minute = Duration::from_secs(60);
-                let windows = TimeWindows::of_size(minute).grace(minute);
-                let counts = events.group_by_key().windowed_by(windows).count();
-                by_start(&counts.materialized("windowed"));
-            }
-            Self::Session => {
-                let windows = SessionWindows::of_inactivity_gap(Duration::from_secs(5)).grace(Duration::from_secs(30));
-                let counts = events.group_by_key().windowed_by(windows).count();
-                by_start(&counts.materialized("sessions"));
-            }
+            Self::Window => window(&events),
+            Self::Session => session(&events),
             Self::Enrich => {
                 let profiles = builder.table::<String, String>("profiles");
                 events
@@ -105,6 +96,19 @@ impl Workload {
             }
         }
     }
+}
+
+fn window(events: &KStream<String, String>) {
+    let minute = Duration::from_secs(60);
+    let windows = TimeWindows::of_size(minute).grace(minute);
+    let counts = events.group_by_key().windowed_by(windows).count();
+    by_start(&counts.materialized("windowed"));
+}
+
+fn session(events: &KStream<String, String>) {
+    let windows = SessionWindows::of_inactivity_gap(Duration::from_secs(5)).grace(Duration::from_secs(30));
+    let counts = events.group_by_key().windowed_by(windows).count();
+    by_start(&counts.materialized("sessions"));
 }
 
 /// Sends counts under their key and the start of their window.

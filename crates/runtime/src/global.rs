@@ -281,8 +281,7 @@ impl GlobalThread {
             let behind = |(partition, end): (&TopicPartition, &i64)| {
                 self.consumer.position(partition).map_or(*end > 0, |at| at < *end)
             };
-            let is_behind = ends.iter().any(behind);
-            if is_behind && self.instance.is_stopping() || !is_behind {
+            if !ends.iter().any(behind) || self.instance.is_stopping() {
                 break;
             }
             let before = records;

@@ -20,6 +20,12 @@ use crate::rebalance::topics::InternalTopics;
 use crate::rebalance::{Leader, Shutdown, read_assignment, subscription};
 use crate::tasks::diff::{Diff, diff};
 
+/// What is committed for input partitions, and where to begin reading them.
+struct Committed {
+    inputs: Vec<Input>,
+    starts: Vec<(TopicPartition, Start)>,
+}
+
 impl StreamThread {
     pub(super) fn on_event(&mut self, event: ConsumerEvent) -> Result<()> {
         match event {
@@ -249,7 +255,7 @@ impl StreamThread {
             self.tasks.revive(id);
             return Ok(());
         }
-        let (inputs, starts) = self.committed(id, &new)?;
+        let Committed { inputs, starts } = self.committed(id, &new)?;
         if let Some(task) = self.tasks.get_mut(id).and_then(|owned| owned.running()) {
             let grown = inputs.iter().try_for_each(|input| {
                 task.add_input(&input.partition)?;
@@ -270,7 +276,7 @@ impl StreamThread {
             return Ok(());
         };
         let partitions = owned.inputs.clone();
-        let (inputs, starts) = self.committed(id, &partitions)?;
+        let Committed { inputs, starts } = self.committed(id, &partitions)?;
         let Some(owned) = self.tasks.get_mut(id) else {
             return Ok(());
         };
@@ -291,11 +297,7 @@ impl StreamThread {
     }
 
     /// What is committed for input partitions of a task, and where to begin reading them.
-    fn committed(
-        &mut self,
-        id: TaskId,
-        partitions: &[TopicPartition],
-    ) -> Result<(Vec<Input>, Vec<(TopicPartition, Start)>)> {
+    fn committed(&mut self, id: TaskId, partitions: &[TopicPartition]) -> Result<Committed> {
         let limit = self.instance.settings.client.api_timeout;
         let committed = self
             .consumer
@@ -321,7 +323,7 @@ impl StreamThread {
                     .unwrap_or_default(),
             });
         }
-        Ok((inputs, starts))
+        Ok(Committed { inputs, starts })
     }
 
     /// Goes on with a partition whose log does not have the offset that is to be read.
