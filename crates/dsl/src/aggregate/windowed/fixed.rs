@@ -6,7 +6,7 @@ use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::TimestampedWindowStore;
 use kstreams_topology::{Data, Error, Record};
 
-use super::node::{Before, Procedure, WindowForwarder, update_window};
+use super::node::{Before, Procedure, Updated, WindowForwarder, update_window};
 use crate::aggregate::Aggregator;
 use crate::window::FixedWindows;
 
@@ -35,11 +35,11 @@ where
         store: &WindowForwarder<K, A>,
         record: Record<K, T>,
         stream_time: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<Updated, Error> {
         let over = stream_time.saturating_sub(self.windows.grace_ms());
         let mut windows = self.windows.at(record.timestamp);
         let Some(mut window) = windows.next() else {
-            return Ok(());
+            return Ok(Updated::Windows);
         };
         // All but the last window get a copy of the record.
         for next in windows {
@@ -52,8 +52,9 @@ where
         }
         if window.end <= over {
             cx.drop_record();
-            return Ok(());
+            return Ok(Updated::Windows);
         }
-        update_window(cx, store, &*self.aggregator, (window, Before::Stored), record)
+        update_window(cx, store, &*self.aggregator, (window, Before::Stored), record)?;
+        Ok(Updated::Windows)
     }
 }

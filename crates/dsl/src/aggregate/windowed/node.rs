@@ -12,6 +12,15 @@ use crate::aggregate::{Aggregator, Old, Take};
 use crate::step::Factory;
 use crate::table::Forwarder;
 
+/// What came of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::aggregate) enum Updated {
+    /// Its windows were updated, as far as they are not closed.
+    Windows,
+    /// Nothing: it came too late to be looked at. As in Java it closes no windows either.
+    Nothing,
+}
+
 /// Finds the windows of a record and updates their aggregates. Each node has its own, with scratch memory in it.
 pub(in crate::aggregate) trait Procedure<K, T, S>: Send + 'static {
     /// Updates the windows of a record. `stream_time` is the largest timestamp that the node has seen, this record's
@@ -22,7 +31,7 @@ pub(in crate::aggregate) trait Procedure<K, T, S>: Send + 'static {
         store: &Forwarder<S>,
         record: Record<K, T>,
         stream_time: i64,
-    ) -> Result<(), Error>;
+    ) -> Result<Updated, Error>;
 }
 
 /// Makes the nodes of a windowed aggregation.
@@ -126,8 +135,10 @@ where
             timestamp: record.timestamp,
             headers: record.headers,
         };
-        self.procedure.update(cx, &self.store, record, self.stream_time)?;
-        self.emit_closed(cx)
+        match self.procedure.update(cx, &self.store, record, self.stream_time)? {
+            Updated::Windows => self.emit_closed(cx),
+            Updated::Nothing => Ok(()),
+        }
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use crate::aggregate::{Aggregator, Old};
 use crate::table::Forwarder;
 use crate::window::SessionWindows;
 
-use super::node::Procedure;
+use super::node::{Procedure, Updated};
 
 /// Makes one aggregate of two sessions': of what is merged so far, or nothing yet, and the next one's.
 pub(in crate::aggregate) type Merge<K, A> = Arc<dyn Fn(&K, Option<A>, A) -> Result<Option<A>, BoxError> + Send + Sync>;
@@ -73,7 +73,7 @@ where
         store: &Forwarder<SessionStore<K, A>>,
         record: Record<K, T>,
         stream_time: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<Updated, Error> {
         let Record {
             key, value, timestamp, ..
         } = record;
@@ -83,7 +83,7 @@ where
         let (before, window) = self.merge_around(cx, store, (&key, timestamp))?;
         if window.end < over {
             cx.drop_record();
-            return Ok(());
+            return Ok(Updated::Windows);
         }
         if window != Window::new(timestamp, timestamp) {
             for (session, old) in self.found.drain(..) {
@@ -97,7 +97,8 @@ where
             .map_err(Error::User)?;
         let session = Windowed::new(key, window);
         store.view(cx).put(&session, applied.new.as_ref())?;
-        forward(cx, store, session, (applied.new, None))
+        forward(cx, store, session, (applied.new, None))?;
+        Ok(Updated::Windows)
     }
 }
 

@@ -10,7 +10,7 @@ use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{TimestampedWindowStore, ValueAndTimestamp};
 use kstreams_topology::{Change, Data, Error, Record, Window, Windowed};
 
-use super::node::{Before, Procedure, WindowForwarder, update_window};
+use super::node::{Before, Procedure, Updated, WindowForwarder, update_window};
 use crate::aggregate::Aggregator;
 use crate::window::SlidingWindows;
 
@@ -77,14 +77,14 @@ where
         store: &WindowForwarder<K, A>,
         record: Record<K, T>,
         stream_time: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<Updated, Error> {
         let over = stream_time.saturating_sub(self.windows.grace_ms);
         let difference = self.windows.difference_ms;
         let timestamp = record.timestamp;
         // A window that would end behind the last timestamp is none, as in Java.
         if timestamp.checked_add(difference).is_none_or(|end| end < over) {
             cx.drop_record();
-            return Ok(());
+            return Ok(Updated::Nothing);
         }
         let around = Around {
             windows: self.windows,
@@ -100,7 +100,8 @@ where
                 self.found.push(row?);
             }
             self.starts.extend(self.found.iter().map(|(start, _)| *start));
-            return around.early(cx, &self.starts, self.found.drain(..));
+            around.early(cx, &self.starts, self.found.drain(..))?;
+            return Ok(Updated::Windows);
         }
         let from = timestamp.saturating_sub(difference.saturating_mul(2)).max(0);
         let mut view = store.view(cx);
@@ -113,7 +114,8 @@ where
                 break;
             }
         }
-        around.usual(cx, &self.starts, self.found.drain(..))
+        around.usual(cx, &self.starts, self.found.drain(..))?;
+        Ok(Updated::Windows)
     }
 }
 
