@@ -145,10 +145,10 @@ pub(crate) fn check_closing(id: &str, program: impl Fn(&StreamsBuilder)) {
 }
 
 fn scenario(id: &str) -> Scenario {
-    let scenarios = include_str!("../golden/scenarios.jsonl").lines();
-    let mut scenarios = scenarios.map(|line| serde_json::from_str::<Scenario>(line).expect("a scenario a line"));
-    let found = scenarios.find(|scenario| scenario.id == id);
-    found.unwrap_or_else(|| panic!("no scenario {id}"))
+    let start = format!("{{\"id\": \"{id}\",");
+    let mut lines = include_str!("../golden/scenarios.jsonl").lines();
+    let line = lines.find(|line| line.starts_with(&start));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("no scenario {id}"))).expect("a scenario")
 }
 
 fn run(scenario: &Scenario, arm: Arm, (options, program): (BuildOptions, &impl Fn(&StreamsBuilder))) {

@@ -4,7 +4,9 @@
 #![expect(clippy::indexing_slicing, reason = "a test that misses its mark may panic")]
 
 mod aggregate;
+mod changelogs;
 mod cogroup;
+mod coverage;
 mod foreign_key;
 mod harness;
 mod join;

@@ -1,0 +1,7 @@
+//! Stores answer what Java's stores answered. The names are those of the golden file, whose expectations Java wrote.
+
+mod harness;
+mod key_values;
+mod sessions;
+mod versions;
+mod windows;
