@@ -122,6 +122,52 @@ mod tests {
         check(Some(&long), Some(""), &[b"\x80\x01", long.as_bytes(), b"\x02"].concat());
     }
 
+    /// All vectors of changes, see `tests/formats`. Those that are only decoded are never written.
+    #[test]
+    fn every_vector_of_changes_is_ours() {
+        let lines = include_str!("../../../../tests/formats/formats.jsonl").lines();
+        let vectors = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a vector a line"));
+        let field = |vector: &serde_json::Value, field: &str| vector.get(field).cloned().unwrap_or_default();
+        let mut checked = 0;
+        for vector in vectors {
+            let name = field(&vector, "name");
+            let name = name.as_str().unwrap_or_default();
+            if !name.starts_with("changed.") {
+                continue;
+            }
+            let (input, hex) = (field(&vector, "input"), field(&vector, "hex"));
+            let text = |name: &str| {
+                field(&input, name)
+                    .as_str()
+                    .map(|text| text.replace("x*64", &"x".repeat(64)))
+            };
+            let change = Change {
+                new: text("new"),
+                old: text("old"),
+                is_latest: field(&input, "isLatest").as_bool().unwrap_or(true),
+            };
+            let bytes = unhex(hex.as_str().unwrap_or_default());
+            let serde = ChangeSerde(Arc::new(StringSerde));
+            let read = serde.deserialize("t", &bytes).expect("Java's bytes can be read");
+            assert_eq!(read, change, "{name}");
+            if !name.starts_with("changed.decode.") {
+                let mut written = Vec::new();
+                serde
+                    .serialize("t", &change, &mut written)
+                    .expect("texts can be written");
+                assert_eq!(written, bytes, "{name}");
+            }
+            checked += 1;
+        }
+        assert_eq!(checked, 14);
+    }
+
+    fn unhex(hex: &str) -> Vec<u8> {
+        let digits = |at| u8::from_str_radix(hex.get(at..at + 2).unwrap_or_default(), 16);
+        let bytes = (0..hex.len()).step_by(2).map(digits);
+        bytes.collect::<Result<_, _>>().expect("pairs of digits")
+    }
+
     #[test]
     fn bytes_of_no_change_are_refused() {
         let serde = ChangeSerde::<String>(Arc::new(StringSerde));

@@ -51,7 +51,7 @@ impl<K: 'static, KO: 'static> StoreKeys<K, KO> {
     }
 
     /// What all keys of a foreign key begin with.
-    fn prefix(&mut self, foreign: &KO) -> Result<&[u8], Error> {
+    pub(super) fn prefix(&mut self, foreign: &KO) -> Result<&[u8], Error> {
         serialize(&self.foreign, &self.foreign_topic, foreign, &mut self.part)?;
         self.bytes.clear();
         self.bytes.extend((self.part.len() as u32).to_be_bytes());
@@ -59,7 +59,7 @@ impl<K: 'static, KO: 'static> StoreKeys<K, KO> {
         Ok(&self.bytes)
     }
 
-    fn key(&mut self, foreign: &KO, primary: &K) -> Result<&Vec<u8>, Error> {
+    pub(super) fn key(&mut self, foreign: &KO, primary: &K) -> Result<&Vec<u8>, Error> {
         self.prefix(foreign)?;
         serialize(&self.primary, &self.primary_topic, primary, &mut self.part)?;
         self.bytes.append(&mut self.part);
