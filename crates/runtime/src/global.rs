@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kstreams_client::admin::OffsetSpec;
-use kstreams_client::consume::Isolation;
 use kstreams_client::{Consumer, ConsumerEvent, Start};
 use kstreams_store::{GLOBAL, GlobalReader, State, StoreSpec};
 use kstreams_task::GlobalTask;
@@ -215,9 +214,9 @@ impl GlobalThread {
         };
         let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), OffsetSpec::Latest)).collect();
         let admin = self.instance.client.admin();
-        let listed = admin
-            .list_offsets(&wanted, Isolation::ReadUncommitted)
-            .map_err(failed)?;
+        // Behind an open transaction nothing is read: what it wrote comes when it is decided.
+        let isolation = self.instance.settings.global_consumer.isolation;
+        let listed = admin.list_offsets(&wanted, isolation).map_err(failed)?;
         listed
             .into_iter()
             .map(|(partition, end)| Ok((partition, end.map_err(failed)?.offset.unwrap_or(0))))

@@ -1,5 +1,7 @@
 //! Offsets and times are committed so that nothing is skipped and nothing is forgotten.
 
+use std::collections::BTreeMap;
+
 use kstreams_store::{ChangelogRecord, Storage};
 use kstreams_task::{Committable, Input, OffsetMetadata, TaskConfig};
 use kstreams_topology::processor::{Context, Processor};
@@ -89,6 +91,40 @@ fn committed_times_are_taken_up_again() -> Shown {
         .map(|committable| OffsetMetadata::decode(&committable.metadata).partition_time)
         .collect();
     assert_eq!(metadata, [30, 40]);
+    Ok(())
+}
+
+#[test]
+fn what_processors_remember_is_the_most_that_any_input_was_committed_with() -> Shown {
+    let mut task = created(&copying(&["a", "b"]), TaskConfig::default(), &Storage::in_memory());
+    let mut sent = Sent::default();
+    let committed = |topic: &str, closed: &[(&str, i64)]| Input {
+        partition: partition(topic),
+        offset: Some(5),
+        metadata: OffsetMetadata {
+            processors: closed.iter().map(|(name, time)| ((*name).to_owned(), *time)).collect(),
+            ..OffsetMetadata::at(1)
+        }
+        .encode(),
+    };
+    let inputs = [
+        committed("a", &[("windows", 900), ("sessions", 10)]),
+        committed("b", &[("windows", 700), ("sessions", 20)]),
+    ];
+    task.start_restoring()?;
+    task.complete_restoration(&inputs, 0, &mut sent)?;
+    let expected = BTreeMap::from([("sessions".to_owned(), 20), ("windows".to_owned(), 900)]);
+    assert_eq!(*task.graph().processor_metadata(), expected);
+    task.add_records(&partition("a"), batch(5, &[("1", 7)]), 6)?;
+    task.add_records(&partition("b"), Vec::new(), 5)?;
+    task.set_lag(&partition("b"), Some(0))?;
+    task.process(1, 0, &mut sent)?;
+    let again: Vec<_> = task
+        .committable()
+        .into_iter()
+        .map(|c| OffsetMetadata::decode(&c.metadata).processors)
+        .collect();
+    assert_eq!(again, [expected.clone(), expected], "every input carries all of it");
     Ok(())
 }
 
