@@ -192,7 +192,7 @@ impl StreamsBuilder {
 
     /// The topology, with choices where the program leaves them.
     pub fn build_with(self, options: BuildOptions) -> Result<Topology> {
-        let mut draft = self.plan.draft()?;
+        let mut draft = self.plan.draft(options)?;
         draft.merge_sources()?;
         if options.optimization.reuse_source_topics {
             draft.reuse_source_topics();

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::builder::BuildOptions;
 use crate::error::{Error, Result};
 
 mod lower;
@@ -43,9 +44,9 @@ impl Plan {
     }
 
     /// Runs the recorded operators. Nothing can be recorded afterwards.
-    pub(crate) fn draft(&self) -> Result<Draft> {
+    pub(crate) fn draft(&self, options: BuildOptions) -> Result<Draft> {
         let operators = self.0.borrow_mut().take().unwrap_or_default();
-        let mut draft = Draft::new();
+        let mut draft = Draft::new(options);
         for operator in operators {
             operator(&mut draft)?;
         }

@@ -7,6 +7,7 @@ use kstreams_topology::blueprint::{ResetPolicy, Topics};
 
 use super::lower::{Lowering, Site};
 use super::name::Names;
+use crate::builder::BuildOptions;
 use crate::error::Result;
 
 /// A logical node's place in the draft.
@@ -107,6 +108,7 @@ pub(crate) struct LogicalNode {
 
 /// The topology being drafted.
 pub(crate) struct Draft {
+    pub(crate) options: BuildOptions,
     pub(crate) names: Names,
     pub(crate) nodes: Vec<LogicalNode>,
     priorities: usize,
@@ -116,7 +118,7 @@ impl Draft {
     /// The parent of all sources.
     pub(crate) const ROOT: NodeId = NodeId(0);
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: BuildOptions) -> Self {
         let root = LogicalNode {
             name: "root".to_owned(),
             parents: Vec::new(),
@@ -129,6 +131,7 @@ impl Draft {
             write: None,
         };
         Self {
+            options,
             names: Names::default(),
             nodes: vec![root],
             priorities: 1,

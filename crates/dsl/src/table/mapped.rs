@@ -59,6 +59,8 @@ fn plan<K: Data, V: Data, V2: Data>(
         .transpose()?;
     let versioned = match &given {
         Some(options) if store_name.is_some() => options.is_versioned(),
+        // Options for a store, if only serdes, make Java forget that late changes come from above.
+        Some(_) if draft.options.java_quirks => false,
         _ => above.versioned,
     };
     let options = table.settle(given.unwrap_or_default(), &(operator.inherit)(&parent.serdes.borrow()));
