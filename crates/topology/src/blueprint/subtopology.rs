@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kstreams_store::{Logging, StoreSpec};
 use kstreams_wire::TopicName;
 
+use super::java::grown_order;
 use super::topics::changelog_topic;
 use super::{NodeKind, ResetPolicy, SinkTarget, Topics, Topology};
 use crate::pattern::TopicPattern;
@@ -226,7 +227,10 @@ impl Topology {
     pub(super) fn store_entries(&self, members: &[usize], application_id: &str) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
         for at in members {
-            for slot in self.stores.iter().filter(|slot| slot.users.contains(at)) {
+            // A node's stores are in a hash set of Java's. The order is that in which caches are flushed at a commit.
+            let used = self.stores.iter().filter(|slot| slot.users.contains(at));
+            let names = grown_order(used.map(|slot| slot.definition.spec.name.as_str()));
+            for slot in names.into_iter().filter_map(|name| self.store_slot(name).ok()) {
                 let definition = &slot.definition;
                 if entries.iter().any(|entry| entry.id == definition.id) {
                     continue;
