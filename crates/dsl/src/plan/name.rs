@@ -93,6 +93,14 @@ impl<T> Late<T> {
         };
     }
 
+    /// Looks at what is set so far.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        match &*self.state.borrow() {
+            State::Set(value) => Some(look(value)),
+            State::Unset | State::Twice | State::Taken => None,
+        }
+    }
+
     /// What was set. `operator` says in an error who was meant.
     pub(crate) fn take(&self, operator: &str) -> Result<Option<T>> {
         match self.state.replace(State::Taken) {

@@ -6,6 +6,7 @@ use kstreams_topology::{Change, Data, Nullable, Record};
 use super::source::{SourceTable, lower_source_table};
 use super::{KTable, TablePlan};
 use crate::option::Serdes;
+use crate::outcome::Outcome;
 use crate::plan::{Effect, Kind};
 use crate::step::step;
 use crate::stream::{KStream, Merging, RepartitionTopic, StreamPlan, repartition_node, stream_of};
@@ -29,6 +30,33 @@ impl<K: Data, V: Data> KTable<K, V> {
     /// ```
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
         self.to_stream_as()
+    }
+
+    /// The table's changes as a stream with other keys. Options of the result go to the operator that chooses the keys.
+    ///
+    /// ```
+    /// # use kstreams_dsl::StreamsBuilder;
+    /// # use kstreams_test_driver::TopologyTestDriver;
+    /// let builder = StreamsBuilder::new();
+    /// let cities = builder.table::<String, String>("city-of-user");
+    /// cities.to_stream_with_key(|_, city| city.clone()).to("by-city");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let cities = driver.input::<String, String>("city-of-user");
+    /// let by_city = driver.output::<Option<String>, Option<String>>("by-city");
+    /// driver.pipe(&cities, ("ann", "Oslo"))?;
+    /// assert_eq!(driver.read_key_values(&by_city)?, [(Some("Oslo".into()), Some("Oslo".into()))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_stream_with_key<K2, R, M>(
+        &self,
+        select: impl Fn(&K, &Option<V>) -> R + Send + Sync + 'static,
+    ) -> KStream<K2, Option<V>>
+    where
+        K2: Nullable,
+        R: Outcome<K2, M>,
+    {
+        self.to_stream().select_key(select)
     }
 
     /// The table's changes as a stream of other nullability, to be merged with others: `to_stream_as::<Option<K>, _>()` has

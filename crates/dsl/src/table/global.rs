@@ -89,6 +89,11 @@ impl<K: Data, V: Data> GlobalKTable<K, V> {
         self.clone()
     }
 
+    /// The name of this table's store, if it was [given](Self::materialized) one: by it the store can be queried.
+    pub fn queryable_store_name(&self) -> Option<String> {
+        self.table.queryable_store_name()
+    }
+
     /// The serde of this table's keys. By default the type's own.
     pub fn key_serde(&self, serde: impl Serde<K>) -> Self {
         self.table.key_serde(serde);

@@ -57,12 +57,7 @@ fn plan<K: Data, V: Data, V2: Data>(
         .and_then(|options| options.name.clone())
         .map(crate::plan::valid)
         .transpose()?;
-    let versioned = match &given {
-        Some(options) if store_name.is_some() => options.is_versioned(),
-        // Options for a store, if only serdes, make Java forget that late changes come from above.
-        Some(_) if draft.options.java_quirks => false,
-        _ => above.versioned,
-    };
+    let versioned = above.versioned_below(given.as_ref(), draft);
     let options = table.settle(given.unwrap_or_default(), &(operator.inherit)(&parent.serdes.borrow()));
     let name = draft
         .names
@@ -116,10 +111,10 @@ fn plan<K: Data, V: Data, V2: Data>(
 }
 
 /// Old values come out of this table's own store, or from above.
-struct Mapped {
-    above: Rc<dyn OldValues>,
-    stored: bool,
-    sends_old: Cell<bool>,
+pub(super) struct Mapped {
+    pub(super) above: Rc<dyn OldValues>,
+    pub(super) stored: bool,
+    pub(super) sends_old: Cell<bool>,
 }
 
 impl OldValues for Mapped {

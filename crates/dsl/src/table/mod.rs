@@ -24,10 +24,12 @@ mod rows;
 mod source;
 mod store;
 mod suppress;
+mod transform;
 
 pub use foreign_key::TableJoined;
 pub use global::GlobalKTable;
 pub use group::KGroupedTable;
+pub use transform::ValueTransformer;
 
 pub(crate) use forward::{CachedKind, Forwarder};
 pub(crate) use group::{Around, GroupedTableNode};
@@ -73,6 +75,22 @@ impl<K, V> Clone for TablePlan<K, V> {
             old_values: self.old_values.clone(),
             rows: self.rows.clone(),
             versioned: self.versioned,
+        }
+    }
+}
+
+impl<K, V> TablePlan<K, V> {
+    /// Whether a table that takes over these rows one by one is versioned, too, given the options for its store.
+    pub(crate) fn versioned_below<K2: Data, V2: Data>(
+        &self,
+        given: Option<&Materialized<K2, V2>>,
+        draft: &Draft,
+    ) -> bool {
+        match given {
+            Some(options) if options.name.is_some() => options.is_versioned(),
+            // Options for a store, if only serdes, make Java forget that late changes come from above.
+            Some(_) if draft.options.java_quirks => false,
+            _ => self.versioned,
         }
     }
 }
@@ -135,6 +153,11 @@ impl<K: Data, V: Data> KTable<K, V> {
     pub fn materialized(&self, options: impl Into<Materialized<K, V>>) -> Self {
         self.node.materialized.set(options.into());
         self.clone()
+    }
+
+    /// The name of this table's store, if it was [given](Self::materialized) one: by it the store can be queried.
+    pub fn queryable_store_name(&self) -> Option<String> {
+        self.node.materialized.peek(|options| options.name.clone()).flatten()
     }
 
     /// The serde of this table's keys, for all operators below. By default the type's own.

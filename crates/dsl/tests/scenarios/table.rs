@@ -1,6 +1,10 @@
 //! Tables, and what their operators forward.
 
-use kstreams_dsl::{KTable, StreamsBuilder};
+use std::sync::mpsc::Sender;
+
+use kstreams_dsl::{KTable, StreamsBuilder, ValueTransformer};
+use kstreams_topology::BoxError;
+use kstreams_topology::processor::ProcessingContext;
 
 use crate::harness::check;
 
@@ -27,7 +31,7 @@ fn source_tables() {
         table(b).materialized("st").to_stream().to("out");
     });
     check("table-tostream-mapper", |b| {
-        table(b).to_stream().select_key(|_, value| value.clone()).to("out");
+        table(b).to_stream_with_key(|_, value| value.clone()).to("out");
     });
 }
 
@@ -69,6 +73,41 @@ fn mapped_values() {
         let mapped = table(b).map_values(|_, value| (value != "n").then(|| value.to_uppercase()));
         mapped.materialized("mv").to_stream().to("out");
     });
+}
+
+/// Adds the key to the value, and tells of each call.
+struct WithKey(Sender<String>);
+
+impl ValueTransformer for WithKey {
+    type K = String;
+    type VIn = String;
+    type VOut = String;
+
+    fn transform(
+        &mut self,
+        _: &mut ProcessingContext<'_>,
+        key: &String,
+        value: Option<String>,
+    ) -> Result<Option<String>, BoxError> {
+        self.0.send(format!("{key}:{}", value.as_deref().unwrap_or("null")))?;
+        Ok(value.map(|value| format!("{key}:{value}")))
+    }
+}
+
+#[test]
+fn transformed_values() {
+    let (calls, called) = std::sync::mpsc::channel();
+    check("table-transform-values", |b| {
+        let calls = calls.clone();
+        let table = table(b)
+            .materialized("st")
+            .transform_values(move || WithKey(calls.clone()));
+        table.materialized("tv").to_stream().to("out");
+    });
+    let each = ["k:a", "k:b", "k:null"];
+    let called: Vec<String> = called.try_iter().collect();
+    assert!(!called.is_empty());
+    assert!(called.chunks(3).all(|run| run == each), "{called:?}");
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub struct RecordMetadata<'a> {
 }
 
 impl<'a> ProcessingContext<'a> {
-    pub(super) fn new<'b>(cx: &'a mut NodeContext<'b>) -> Self {
+    /// What user code of the node that `cx` is for may see.
+    pub fn new<'b>(cx: &'a mut NodeContext<'b>) -> Self {
         Self { cx: cx.reborrow() }
     }
 
