@@ -51,6 +51,6 @@ pub use aggregate::{
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
 pub use option::{Buffer, Consumed, Materialized, Produced, Repartitioned, Suppressed};
-pub use stream::{JoinWindows, Joined, KGroupedStream, KStream, Sink, Split, StreamJoin, TableJoin};
+pub use stream::{JoinWindows, Joined, KGroupedStream, KStream, Printed, Sink, Split, StreamJoin, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable, TableJoined, ValueTransformer};
 pub use window::{EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows};

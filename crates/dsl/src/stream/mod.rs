@@ -18,6 +18,7 @@ mod join;
 mod map;
 mod merge;
 mod output;
+mod print;
 mod process;
 mod repartition;
 
@@ -25,6 +26,7 @@ pub use branch::Split;
 pub use group::KGroupedStream;
 pub use join::{JoinWindows, Joined, StreamJoin, TableJoin};
 pub use output::Sink;
+pub use print::Printed;
 
 pub(crate) use group::{GroupedNode, TakeKeyed};
 pub(crate) use repartition::{Merging, RepartitionTopic, draw_names, repartition_node};

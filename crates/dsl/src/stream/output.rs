@@ -87,7 +87,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
 
 /// The end of a stream: what is left to say is its name and, for a topic, its serdes.
 pub struct Sink<K: Nullable, V: Nullable> {
-    name: Rc<Late<String>>,
+    pub(super) name: Rc<Late<String>>,
     serdes: Rc<RefCell<Serdes<K, V>>>,
 }
 
@@ -101,7 +101,7 @@ impl<K: Nullable, V: Nullable> Clone for Sink<K, V> {
 }
 
 impl<K: Nullable, V: Nullable> Sink<K, V> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             name: Rc::new(Late::new("name")),
             serdes: Rc::default(),

@@ -1,8 +1,10 @@
 //! Stateless operators, sources, sinks, splits and repartition topics.
 
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 
-use kstreams_dsl::{Consumed, KStream, Produced, Repartitioned, StreamsBuilder};
+use kstreams_dsl::{Consumed, KStream, Printed, Produced, Repartitioned, StreamsBuilder};
 use kstreams_topology::graph::Partitions;
 
 use crate::harness::check;
@@ -198,4 +200,43 @@ fn siblings_share_a_repartition_topic_if_so_wished() {
             rekeyed.group_by_key().reduce(|a, b| a + &b).to_stream().to("o2");
         });
     }
+}
+
+/// Sends on what is written.
+struct Lines(Sender<String>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes).into_owned();
+        self.0.send(line).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn printed_lines() {
+    let (sender, lines) = mpsc::channel();
+    check("print-format", |b| {
+        let stream = b.stream::<Text, Text>("in");
+        let to = || Printed::<Text, Text>::writer(Lines(sender.clone()));
+        stream.print(to().label("L"));
+        let text = |value: &Text| value.clone().unwrap_or_else(|| "null".to_owned());
+        stream.print(to().text(move |key, value| text(key) + "/" + &text(value)));
+        stream.map_values(|_, value| value).print(to());
+    });
+    let expected = [
+        "[L]: k, v\n",
+        "[KSTREAM-SOURCE-0000000000]: k/v\n",
+        "[KSTREAM-MAPVALUES-0000000003]: k, v\n",
+        "[L]: null, null\n",
+        "[KSTREAM-SOURCE-0000000000]: null/null\n",
+        "[KSTREAM-MAPVALUES-0000000003]: null, null\n",
+    ];
+    let lines: Vec<String> = lines.try_iter().collect();
+    assert!(!lines.is_empty());
+    assert!(lines.chunks(expected.len()).all(|run| run == expected), "{lines:?}");
 }

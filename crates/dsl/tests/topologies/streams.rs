@@ -1,6 +1,6 @@
 //! Operators of streams.
 
-use kstreams_dsl::{Consumed, Optimization, Produced, Repartitioned};
+use kstreams_dsl::{Consumed, Optimization, Printed, Produced, Repartitioned};
 use kstreams_topology::processor::{Context, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Processor};
 use kstreams_topology::stores::{KeyValueStore, StoreHandle, StoreId, Stores};
 use kstreams_topology::{BoxError, Record};
@@ -45,6 +45,9 @@ fn stateless_operators() {
             .map_values(|_, value| value)
             .to("out")
             .named("snk");
+    });
+    check("print", |b| {
+        input(b).print(Printed::stdout());
     });
     check("merge", |b| {
         stream(b, "a").merge(&stream(b, "b")).to("out");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{Materialized, Optimization};
+use kstreams_dsl::{Materialized, Optimization, ValueTransformer};
+use kstreams_topology::BoxError;
+use kstreams_topology::processor::ProcessingContext;
 
 use super::harness::{check, check_with, table};
 
@@ -41,7 +43,10 @@ fn tables() {
         table(b).map_values(|_, value| value).materialized(Materialized::new());
     });
     check("table_tostream_map", |b| {
-        table(b).to_stream().select_key(|key, _| key.clone()).to("o");
+        table(b).to_stream_with_key(|key, _| key.clone()).to("o");
+    });
+    check("table_transformvalues", |b| {
+        table(b).transform_values(|| Unchanged);
     });
 }
 
@@ -51,4 +56,21 @@ fn versioned_tables() {
         let options = Materialized::named("vt").versioned(Duration::from_secs(300));
         table(b).materialized(options);
     });
+}
+
+struct Unchanged;
+
+impl ValueTransformer for Unchanged {
+    type K = String;
+    type VIn = String;
+    type VOut = String;
+
+    fn transform(
+        &mut self,
+        _: &mut ProcessingContext<'_>,
+        _: &String,
+        value: Option<String>,
+    ) -> Result<Option<String>, BoxError> {
+        Ok(value)
+    }
 }
