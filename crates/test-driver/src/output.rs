@@ -1,6 +1,6 @@
 //! Topics that a test reads, and the list into which the task sends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub(crate) struct Outbox {
     ids: HashMap<TopicName, TopicId>,
     pub(crate) sent: Vec<ProducedRecord>,
     /// How many records were sent to each partition of each topic: the next one's offset.
-    counts: Vec<Vec<i64>>,
+    counts: Vec<BTreeMap<i32, i64>>,
     /// How many partitions every topic has.
     partitions: i32,
 }
@@ -56,8 +56,7 @@ impl Outbox {
     pub(crate) fn last_offset(&self, partition: &TopicPartition) -> Option<i64> {
         let TopicId(at) = *self.ids.get(&partition.topic)?;
         let counts = self.counts.get(at as usize)?;
-        let count = *counts.get(usize::try_from(partition.partition).ok()?)?;
-        (count > 0).then(|| count - 1)
+        counts.get(&partition.partition).map(|count| count - 1)
     }
 }
 
@@ -68,7 +67,7 @@ impl Output for Outbox {
         }
         let id = TopicId(u32::try_from(self.topics.len()).expect("a test has less than four billion topics"));
         self.topics.push(name.clone());
-        self.counts.push(Vec::new());
+        self.counts.push(BTreeMap::new());
         self.ids.insert(name.clone(), id);
         id
     }
@@ -85,13 +84,7 @@ impl Output for Outbox {
             return Err(OutputError { topic, source });
         }
         if let Some(counts) = self.counts.get_mut(at) {
-            let partition = usize::try_from(record.partition.unwrap_or(0)).unwrap_or_default();
-            if counts.len() <= partition {
-                counts.resize(partition + 1, 0);
-            }
-            if let Some(count) = counts.get_mut(partition) {
-                *count += 1;
-            }
+            *counts.entry(record.partition.unwrap_or(0)).or_default() += 1;
         }
         self.sent.push(ProducedRecord {
             topic,
