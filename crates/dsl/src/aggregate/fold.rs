@@ -70,7 +70,7 @@ where
     }
 }
 
-pub(super) struct Fold<I, F, T> {
+pub(in crate::aggregate) struct Fold<I, F, T> {
     init: I,
     fold: F,
     types: PhantomData<fn(T)>,
@@ -81,7 +81,7 @@ where
     I: Fn() -> A,
     F: Fn(&K, T, A) -> Result<Option<A>, BoxError>,
 {
-    pub(super) fn new(init: I, fold: F) -> Self {
+    pub(in crate::aggregate) fn new(init: I, fold: F) -> Self {
         Self {
             init,
             fold,

@@ -120,7 +120,7 @@ fn plan<K: Data, V: Nullable, A: Data>(
     let node = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
         let store = lowered.lower(lowering, site)?;
         let factory = aggregate_node((take, V::into_option), aggregator, store);
-        lowering.processor(site, factory, &[lowered.name.clone()])
+        lowering.processor(site, factory, std::slice::from_ref(&lowered.name))
     });
     draft.attach(parent, node);
     Ok(kept.planned(node, name))

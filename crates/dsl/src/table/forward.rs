@@ -7,6 +7,9 @@ use kstreams_topology::stores::{
 };
 use kstreams_topology::{Change, Data, Error, Record, Windowed};
 
+/// A change that left the cache, if there is one.
+pub(crate) type Flushed<S> = Result<Option<FlushedRow<<S as CachedKind>::Key, <S as CachedKind>::Value>>, Error>;
+
 /// A kind of store in which changes may wait in the record cache.
 pub(crate) trait CachedKind: StoreKind {
     /// The keys of its rows.
@@ -15,10 +18,10 @@ pub(crate) trait CachedKind: StoreKind {
     type Value: Data;
 
     /// The next change that others pushed out of the cache.
-    fn next_flushed(view: &mut Self::View<'_>) -> Result<Option<FlushedRow<Self::Key, Self::Value>>, Error>;
+    fn next_flushed(view: &mut Self::View<'_>) -> Flushed<Self>;
 
     /// Moves the next change out of the cache.
-    fn flush_next(view: &mut Self::View<'_>) -> Result<Option<FlushedRow<Self::Key, Self::Value>>, Error>;
+    fn flush_next(view: &mut Self::View<'_>) -> Flushed<Self>;
 
     /// The time of a deletion.
     fn deleted_at(row: &FlushedRow<Self::Key, Self::Value>) -> i64 {
@@ -28,11 +31,11 @@ pub(crate) trait CachedKind: StoreKind {
 
 macro_rules! flushes {
     () => {
-        fn next_flushed(view: &mut Self::View<'_>) -> Result<Option<FlushedRow<Self::Key, Self::Value>>, Error> {
+        fn next_flushed(view: &mut Self::View<'_>) -> Flushed<Self> {
             view.next_flushed()
         }
 
-        fn flush_next(view: &mut Self::View<'_>) -> Result<Option<FlushedRow<Self::Key, Self::Value>>, Error> {
+        fn flush_next(view: &mut Self::View<'_>) -> Flushed<Self> {
             view.flush_next()
         }
     };

@@ -163,7 +163,7 @@ impl<K: Data, V: Nullable, W: WindowSpec> Divided<K, V, W> {
             let stored = (lowered.lower(lowering, site)?, lowered.closing(lowering, site)?);
             let procedure = move || procedure(windowing.windows, aggregator.clone());
             let factory = windowed_node((take, value), procedure, stored);
-            lowering.processor(site, factory, &[lowered.name.clone()])
+            lowering.processor(site, factory, std::slice::from_ref(&lowered.name))
         });
         draft.attach(parent, node);
         draft.at_mut(node).window_grace_ms = store.window_grace_ms();

@@ -7,23 +7,26 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kstreams_topology::stores::{SessionStore, TimestampedWindowStore};
-use kstreams_topology::{BoxError, Change, Data, Nullable, Record, Windowed};
+use kstreams_topology::{Change, Data, Nullable, Record, Windowed};
 
-use super::fold::Fold;
+use super::Naming;
 use super::kept::Kept;
-use super::windowed::{
-    Fixed, Merge, Session, Sliding, WindowSpec, WindowTable, Windowing, Windows, merging, windowed_node,
-};
-use super::{Aggregator, Naming, aggregate_node};
+use super::windowed::{WindowSpec, WindowTable, Windowing, Windows};
 use crate::error::Result;
-use crate::option::{Serdes, SharedSerde};
+use crate::option::Serdes;
 use crate::outcome::Outcome;
 use crate::plan::{Draft, Effect, Kind, Lowering, NodeId, Plan, Site};
 use crate::step::{Factory, step};
-use crate::stream::{GroupedNode, KGroupedStream};
+use crate::stream::KGroupedStream;
 use crate::table::{Forwarder, KTable, TableNode, TablePlan, TableStore};
-use crate::window::{EmitStrategy, FixedWindows, SessionWindows, SlidingWindows};
+use crate::window::EmitStrategy;
+
+mod member;
+mod windowed;
+
+pub use windowed::{SessionWindowedCogroupedKStream, SlidingWindowedCogroupedKStream, TimeWindowedCogroupedKStream};
+
+use member::{Folded, Init, Member};
 
 const NAMING: Naming = Naming {
     prefix: "COGROUPKSTREAM-AGGREGATE-",
@@ -102,10 +105,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
         R: Outcome<N, M>,
     {
         let fold = move |key: &K, value, so_far| fold(key, value, so_far).outcome().map(N::into_option);
-        let input = Rc::new(Folded {
-            grouped: grouped.node.clone(),
-            fold: Arc::new(fold),
-        });
+        let input = Rc::new(Folded::new(&grouped.node, fold));
         let mut inputs = self.inputs.clone();
         let same = inputs.iter_mut().find(|known| known.identity() == input.identity());
         match same {
@@ -292,188 +292,4 @@ impl<K: Data, A: Data> SharedStore for Kept<K, A> {
 
 impl<K: Data, A: Data, W: WindowSpec> SharedStore for WindowTable<K, A, W> {
     shared_store!(Windowed<K>, Forwarder<W::Store<K, A>>);
-}
-
-/// Makes the aggregate of a new key or window.
-type Init<A> = Arc<dyn Fn() -> A + Send + Sync>;
-
-/// One of the streams, whatever its values.
-trait Member<K, A> {
-    /// What tells it from the others.
-    fn identity(&self) -> *const ();
-
-    fn key_serde(&self) -> Option<SharedSerde<K>>;
-
-    /// The node under which its aggregation stands.
-    fn parent(&self, draft: &mut Draft, store: &str) -> Result<NodeId>;
-
-    fn plain(&self, init: Init<A>, store: TableStore<K, A>) -> Factory;
-
-    fn fixed(&self, init: Init<A>, windows: FixedWindows, store: Forwarder<TimestampedWindowStore<K, A>>) -> Factory;
-
-    fn sliding(
-        &self,
-        init: Init<A>,
-        windows: SlidingWindows,
-        store: Forwarder<TimestampedWindowStore<K, A>>,
-    ) -> Factory;
-
-    fn session(
-        &self,
-        init: Init<A>,
-        windows: (SessionWindows, Merge<K, A>),
-        store: Forwarder<SessionStore<K, A>>,
-    ) -> Factory;
-}
-
-/// A stream with the closure that folds its values.
-struct Folded<K: Data, V: Nullable, F> {
-    grouped: Rc<GroupedNode<K, V>>,
-    fold: Arc<F>,
-}
-
-impl<K: Data, V: Nullable, F> Folded<K, V, F> {
-    fn aggregator<A: Data>(&self, init: Init<A>) -> Arc<impl Aggregator<K, V, A> + use<K, V, F, A>>
-    where
-        F: Fn(&K, V, A) -> std::result::Result<Option<A>, BoxError> + Send + Sync + 'static,
-    {
-        let fold = self.fold.clone();
-        Arc::new(Fold::new(
-            move || init(),
-            move |key: &K, value: V, so_far| fold(key, value, so_far),
-        ))
-    }
-}
-
-/// The value, if it is not null.
-fn present<V: Nullable>(value: V) -> Option<V> {
-    value.as_option().is_some().then_some(value)
-}
-
-impl<K, V, A, F> Member<K, A> for Folded<K, V, F>
-where
-    K: Data,
-    V: Nullable,
-    A: Data,
-    F: Fn(&K, V, A) -> std::result::Result<Option<A>, BoxError> + Send + Sync + 'static,
-{
-    fn identity(&self) -> *const () {
-        Rc::as_ptr(&self.grouped).cast()
-    }
-
-    fn key_serde(&self) -> Option<SharedSerde<K>> {
-        self.grouped.serdes.borrow().key.clone()
-    }
-
-    fn parent(&self, draft: &mut Draft, store: &str) -> Result<NodeId> {
-        self.grouped.aggregation_parent(draft, store)
-    }
-
-    fn plain(&self, init: Init<A>, store: TableStore<K, A>) -> Factory {
-        aggregate_node((self.grouped.take, present), self.aggregator(init), store)
-    }
-
-    fn fixed(&self, init: Init<A>, windows: FixedWindows, store: Forwarder<TimestampedWindowStore<K, A>>) -> Factory {
-        let aggregator = self.aggregator(init);
-        let procedure = move || Fixed::new(windows, aggregator.clone());
-        windowed_node((self.grouped.take, Some), procedure, (store, None))
-    }
-
-    fn sliding(
-        &self,
-        init: Init<A>,
-        windows: SlidingWindows,
-        store: Forwarder<TimestampedWindowStore<K, A>>,
-    ) -> Factory {
-        let aggregator = self.aggregator(init);
-        let procedure = move || Sliding::new(windows, aggregator.clone());
-        windowed_node((self.grouped.take, present), procedure, (store, None))
-    }
-
-    fn session(
-        &self,
-        init: Init<A>,
-        (windows, merge): (SessionWindows, Merge<K, A>),
-        store: Forwarder<SessionStore<K, A>>,
-    ) -> Factory {
-        let aggregator = self.aggregator(init);
-        let procedure = move || Session::new(windows, aggregator.clone(), merge.clone());
-        windowed_node((self.grouped.take, Some), procedure, (store, None))
-    }
-}
-
-macro_rules! windowed {
-    ($(#[$doc:meta])* $name:ident, $windows:ty) => {
-        $(#[$doc])*
-        #[derive(Clone)]
-        pub struct $name<K: Data, A: Data> {
-            cogrouped: CogroupedKStream<K, A>,
-            windows: $windows,
-        }
-
-        impl<K: Data, A: Data> $name<K, A> {
-            pub(super) fn new(cogrouped: &CogroupedKStream<K, A>, windows: impl Into<$windows>) -> Self {
-                Self {
-                    cogrouped: cogrouped.clone(),
-                    windows: windows.into(),
-                }
-            }
-        }
-    };
-}
-
-windowed!(
-    /// Several grouped streams in windows of time.
-    TimeWindowedCogroupedKStream,
-    FixedWindows
-);
-windowed!(
-    /// Several grouped streams in sliding windows.
-    SlidingWindowedCogroupedKStream,
-    SlidingWindows
-);
-windowed!(
-    /// Several grouped streams in sessions.
-    SessionWindowedCogroupedKStream,
-    SessionWindows
-);
-
-impl<K: Data, A: Data> TimeWindowedCogroupedKStream<K, A> {
-    /// Aggregates the streams; `init` makes the aggregate of a new window.
-    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A> {
-        let (windows, init) = (self.windows, Arc::new(init) as Init<A>);
-        self.cogrouped.windowed(windows, move |input, store| {
-            input.fixed(init.clone(), windows, store.clone())
-        })
-    }
-}
-
-impl<K: Data, A: Data> SlidingWindowedCogroupedKStream<K, A> {
-    /// Aggregates the streams; `init` makes the aggregate of a new window.
-    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A> {
-        let (windows, init) = (self.windows, Arc::new(init) as Init<A>);
-        self.cogrouped.windowed(windows, move |input, store| {
-            input.sliding(init.clone(), windows, store.clone())
-        })
-    }
-}
-
-impl<K: Data, A: Data> SessionWindowedCogroupedKStream<K, A> {
-    /// Aggregates the streams; `init` makes the aggregate of a new session, `merge` makes one of those of two sessions, see
-    /// [`SessionWindowedKStream::aggregate`](crate::SessionWindowedKStream::aggregate).
-    pub fn aggregate<N, R, M>(
-        &self,
-        init: impl Fn() -> A + Send + Sync + 'static,
-        merge: impl Fn(&K, A, A) -> R + Send + Sync + 'static,
-    ) -> KTable<Windowed<K>, A>
-    where
-        N: Nullable<Inner = A>,
-        R: Outcome<N, M>,
-    {
-        let (windows, init) = (self.windows, Arc::new(init) as Init<A>);
-        let merge = merging(init.clone(), merge);
-        self.cogrouped.windowed(windows, move |input, store| {
-            input.session(init.clone(), (windows, merge.clone()), store.clone())
-        })
-    }
 }
