@@ -48,6 +48,20 @@
 //! topology sends to a topic that it also reads, such as a repartition topic, is fed back at once. After each record, timers on stream time that are due are
 //! called and the task commits, so that caches are flushed.
 
+//!
+//! | Java | here |
+//! |---|---|
+//! | `pipeInput(…)`, `pipeRecordList`, `pipeKeyValueList` | [`pipe`](TopologyTestDriver::pipe), [`pipe_all`](TopologyTestDriver::pipe_all) |
+//! | `advanceTime`, start and auto-advance of an input topic | [`InputTopic::advance_time`], [`InputTopic::start_at`], [`InputTopic::auto_advance`] |
+//! | `advanceWallClockTime` | [`advance_wall_clock`](TopologyTestDriver::advance_wall_clock) |
+//! | `readRecord`, `readKeyValue`, `readValue` | [`read`](TopologyTestDriver::read), [`read_key_value`](TopologyTestDriver::read_key_value), [`read_value`](TopologyTestDriver::read_value) |
+//! | `readRecordsToList`, `readKeyValuesToList`, `readValuesToList`, `readKeyValuesToMap` | [`read_all`](TopologyTestDriver::read_all), [`read_key_values`](TopologyTestDriver::read_key_values), [`read_values`](TopologyTestDriver::read_values), [`read_map`](TopologyTestDriver::read_map) |
+//! | `getQueueSize`, `isEmpty` | [`queue_len`](TopologyTestDriver::queue_len), [`is_empty`](TopologyTestDriver::is_empty) |
+//! | `getKeyValueStore`, `getWindowStore`, … | [`store`](TopologyTestDriver::store), [`store_named`](TopologyTestDriver::store_named): the handle says the kind |
+//! | `getAllStateStores`, `producedTopicNames`, `metrics` | [`store_names`](TopologyTestDriver::store_names), [`produced_topic_names`](TopologyTestDriver::produced_topic_names), [`counters`](TopologyTestDriver::counters) |
+//! | `MockProcessorContext` | [`MockProcessorContext`] |
+//! | – | [`restart`](TopologyTestDriver::restart), [`Builder::partitions`] |
+
 pub mod builder;
 pub mod driver;
 pub mod error;

@@ -153,6 +153,41 @@ where
 
     /// What [`FixedKeyProcessor::process`] is given. Its records are made by
     /// [`FixedKeyRecord::for_test`](kstreams_topology::processor::FixedKeyRecord::for_test).
+    ///
+    /// ```
+    /// use kstreams_test_driver::MockProcessorContext;
+    /// use kstreams_topology::processor::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
+    /// use kstreams_topology::{BoxError, Record};
+    ///
+    /// /// Appends where a record came from to its value.
+    /// struct Locate;
+    ///
+    /// impl FixedKeyProcessor for Locate {
+    ///     type K = String;
+    ///     type VIn = String;
+    ///     type VOut = String;
+    ///
+    ///     fn process(
+    ///         &mut self,
+    ///         cx: &mut FixedKeyContext<'_, Self>,
+    ///         record: FixedKeyRecord<String, String>,
+    ///     ) -> Result<(), BoxError> {
+    ///         let from = cx.metadata();
+    ///         let topic = from.topic.map(|topic| topic.as_str()).unwrap_or_default();
+    ///         let value = format!("{} from {topic}-{}@{}", record.value(), from.partition, from.offset);
+    ///         Ok(cx.forward(record.with_value(value))?)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), BoxError> {
+    /// let mut mock = MockProcessorContext::<String, String>::new();
+    /// mock.set_metadata("visits", 3, 17);
+    /// let record = FixedKeyRecord::for_test(Record::new("k".to_owned(), "v".to_owned(), 5));
+    /// Locate.process(&mut mock.fixed_key_context(), record)?;
+    /// assert_eq!(mock.take_forwarded()[0].record.value, "v from visits-3@17");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fixed_key_context<P>(&mut self) -> FixedKeyContext<'_, P>
     where
         P: FixedKeyProcessor<K = K, VOut = V>,
