@@ -1,5 +1,6 @@
 //! Serdes and a registry: what is on the wire, who is asked when, and what is said when something is wrong.
 
+mod application;
 mod avro;
 mod protobuf;
 mod registry;

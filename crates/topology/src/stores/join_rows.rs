@@ -86,6 +86,11 @@ impl JoinTimes {
 impl<K: Data, L: Data, R: Data> JoinRowsFront<K, L, R> {
     /// A front with these serdes, which are told `topic`.
     pub fn new(topic: &str, key: Arc<dyn Serde<K>>, left: Arc<dyn Serde<L>>, right: Arc<dyn Serde<R>>) -> Self {
+        // What cannot be readied now says so at the first write.
+        let _ = key
+            .prepare(topic)
+            .and_then(|()| left.prepare(topic))
+            .and_then(|()| right.prepare(topic));
         Self {
             topic: topic.to_owned(),
             key,
