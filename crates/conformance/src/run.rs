@@ -227,9 +227,9 @@ fn build_failure(error: &CaseError) -> Json {
     match error {
         CaseError::Unsupported(op) => json!({"phase": "unsupported", "message": op}),
         CaseError::Malformed(_) => failure("case", -1, "oracle.BadCase", error),
-        CaseError::Build(kstreams_dsl::Error::UnnamedGlobalStore { .. }) => {
-            failure("build", -1, "java.lang.IllegalArgumentException", error)
-        }
+        CaseError::Build(
+            kstreams_dsl::Error::UnnamedGlobalStore { .. } | kstreams_dsl::Error::GraceNeedsHistory { .. },
+        ) => failure("build", -1, "java.lang.IllegalArgumentException", error),
         CaseError::Build(_) | CaseError::Topology(_) => failure("build", -1, TOPOLOGY_EXCEPTION, error),
     }
 }

@@ -176,7 +176,9 @@ impl Below {
             let row = seen.rows.row(key).ok_or_else(|| self.identity.malformed())?;
             // A deletion of a duplicate deletes nothing, it is only logged. Java's stores in memory still take note of its time.
             let is_void = seen.rows.rest == Rest::Sequence && value.is_none();
-            if (is_void && !seen.in_memory) || !seen.admits(row, part) || is_void {
+            let is_noted = !is_void || seen.in_memory;
+            let is_admitted = is_noted && seen.admits(row, part);
+            if is_void || !is_admitted {
                 return Ok(());
             }
         }

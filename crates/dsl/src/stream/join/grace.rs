@@ -15,7 +15,17 @@ pub(super) struct GraceNode<K: Nullable, V: Nullable, R, V2, L> {
     joiner: RowJoiner<K, V, R, V2>,
     buffer: StoreHandle<TimeOrderedBuffer<K::Inner, V::Inner>>,
     grace_ms: i64,
+    keyless: KeylessWait,
     types: PhantomData<fn(K, V)>,
+}
+
+/// What becomes of records without a key that a left join takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeylessWait {
+    /// They are joined at once.
+    Never,
+    /// They are an error, as in Java, which would have them wait like others but cannot.
+    Refused,
 }
 
 impl<K: Nullable, V: Nullable, R: Data, V2: Nullable, L: Look<K, V, R>> GraceNode<K, V, R, V2, L> {
@@ -23,12 +33,14 @@ impl<K: Nullable, V: Nullable, R: Data, V2: Nullable, L: Look<K, V, R>> GraceNod
         look: L,
         joiner: RowJoiner<K, V, R, V2>,
         (buffer, grace_ms): (StoreHandle<TimeOrderedBuffer<K::Inner, V::Inner>>, i64),
+        keyless: KeylessWait,
     ) -> Self {
         Self {
             look,
             joiner,
             buffer,
             grace_ms,
+            keyless,
             types: PhantomData,
         }
     }
@@ -63,7 +75,10 @@ impl<K: Nullable, V: Nullable, R: Data, V2: Nullable, L: Look<K, V, R>> Node for
         let (key, value) = match (record.key.as_option(), record.value.as_option()) {
             (Some(key), Some(value)) => (key, value),
             (None, Some(_)) if self.joiner.keyless() == Keyless::Joined => {
-                return self.joiner.join(cx, record, Found::NoKey);
+                return match self.keyless {
+                    KeylessWait::Never => self.joiner.join(cx, record, Found::NoKey),
+                    KeylessWait::Refused => Err(Error::User("a record without a key cannot wait".into())),
+                };
             }
             _ => {
                 cx.drop_record();

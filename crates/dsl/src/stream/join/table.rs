@@ -11,7 +11,7 @@ use kstreams_topology::stores::{KeyValueFront, StoreBuilder, StoreDefinition, St
 use kstreams_topology::{Data, Error, Nullable, Record, Serde};
 
 use super::Joined;
-use super::grace::GraceNode;
+use super::grace::{GraceNode, KeylessWait};
 use super::lookup::{Found, Keyless, Look, LookupNode, RowJoiner};
 use crate::error::{Error as BuildError, Result as BuildResult};
 use crate::option::{Serdes, SharedSerde};
@@ -201,10 +201,15 @@ fn plan<K: Nullable, V: Nullable, VT: Data, V2: Nullable>(
             Some(buffer) => {
                 buffer.check(lowering, &site.name, &stores)?;
                 let (handle, grace) = (buffer.handle, buffer.grace_ms);
+                let wait = if lowering.java_quirks() {
+                    KeylessWait::Refused
+                } else {
+                    KeylessWait::Never
+                };
                 stores.push(buffer.write(lowering)?);
                 Arc::new(move || {
                     let look = TableRow(source.open());
-                    Box::new(GraceNode::new(look, joiner.clone(), (handle, grace)))
+                    Box::new(GraceNode::new(look, joiner.clone(), (handle, grace), wait))
                 })
             }
         };
