@@ -21,7 +21,7 @@ use crate::table::{GlobalKTable, KTable, table_source};
 ///
 /// [`build`]: Self::build
 pub struct StreamsBuilder {
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// How a program becomes a topology, where it leaves a choice.

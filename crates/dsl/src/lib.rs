@@ -29,6 +29,7 @@
 //! | [`stream`] | streams, one file per family of operators |
 //! | [`table`] | tables, likewise |
 //! | `aggregate` | grouped streams become tables |
+//! | `global_store` | global stores that a program fills itself |
 //! | `plan` | the recorded program, its names, and how it is written to a topology |
 //! | `step` | operators as nodes of the executable graph |
 
@@ -41,6 +42,7 @@ pub mod table;
 pub mod window;
 
 mod aggregate;
+mod global_store;
 mod plan;
 mod step;
 
@@ -50,6 +52,7 @@ pub use aggregate::{
 };
 pub use builder::{BuildOptions, Optimization, StreamsBuilder};
 pub use error::{Error, Result};
+pub use global_store::GlobalStore;
 pub use option::{Buffer, Consumed, Materialized, Produced, Repartitioned, Suppressed};
 pub use stream::{JoinWindows, Joined, KGroupedStream, KStream, Printed, Sink, Split, StreamJoin, TableJoin};
 pub use table::{GlobalKTable, KGroupedTable, KTable, TableJoined, ValueTransformer};

@@ -2,6 +2,7 @@
 
 mod driver;
 mod errors;
+mod feeds;
 mod processors;
 mod punctuation;
 mod sinks;

@@ -10,6 +10,7 @@ use crate::stores::{StoreDefinition, StoreId};
 mod build;
 mod copartition;
 mod describe;
+mod feed;
 mod java;
 mod node;
 mod subtopology;
@@ -20,6 +21,7 @@ mod typed;
 
 pub use build::{GraphScope, TaskEnvironment};
 pub use copartition::{PartitionCounts, TopicPartitions};
+pub use feed::Feed;
 pub use node::{NewProcessor, NewSink, NewSource, NodeKind, NodeSpec, ResetPolicy, SinkTarget, Topics};
 pub use subtopology::{SourcePattern, StoreEntry, Subtopologies, Subtopology};
 pub use topics::{InternalTopicConfig, changelog_config, changelog_config_with, changelog_topic, repartition_config};
