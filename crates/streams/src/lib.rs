@@ -40,11 +40,11 @@
 mod options;
 
 pub use kstreams_dsl::{
-    Buffer, BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, JoinWindows, Joined, KGroupedStream,
-    KGroupedTable, KStream, KTable, Materialized, Optimization, Produced, Repartitioned,
+    Buffer, BuildOptions, CogroupedKStream, Consumed, EmitStrategy, GlobalKTable, GlobalStore, JoinWindows, Joined,
+    KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Optimization, Printed, Produced, Repartitioned,
     SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows, Sink, SlidingWindowedCogroupedKStream,
     SlidingWindowedKStream, SlidingWindows, Split, StreamJoin, StreamsBuilder, Suppressed, TableJoin, TableJoined,
-    TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, UnlimitedWindows, Windows,
+    TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, UnlimitedWindows, ValueTransformer, Windows,
 };
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
