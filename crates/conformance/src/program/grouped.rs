@@ -4,7 +4,7 @@ use super::{Grouped, GroupedTable, Handle, Held, Table, materialized};
 use crate::case::{Node, Result, malformed};
 use crate::function;
 use crate::key::KeyType;
-use crate::value::ValueType;
+use crate::value::{Value, ValueType};
 
 impl<K: Held> Grouped<K> {
     pub(super) fn on_grouped(&self, node: &Node) -> Result<Handle> {
@@ -20,8 +20,10 @@ impl<K: Held> Grouped<K> {
             "aggregate" => {
                 let function::Aggregator { out, init, add, .. } = function::aggregator(node.text("fn")?, self.value)?;
                 let folded = self.grouped.aggregate(
-                    move || init.clone(),
-                    move |key, value, so_far| add(&key.seen(), Some(value), so_far),
+                    move || init.clone().some(),
+                    move |key, value, so_far: Option<Value>| {
+                        add(&key.seen(), Some(value), so_far.unwrap_or(Value::Nothing))
+                    },
                 );
                 (folded, out)
             }

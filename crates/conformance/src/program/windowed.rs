@@ -43,10 +43,10 @@ pub(super) struct Cogrouped {
 
 #[derive(Clone)]
 enum CogroupedStreams {
-    Plain(CogroupedKStream<Key, Value>),
-    Time(TimeWindowedCogroupedKStream<Key, Value>),
-    Sliding(SlidingWindowedCogroupedKStream<Key, Value>),
-    Session(SessionWindowedCogroupedKStream<Key, Value>),
+    Plain(CogroupedKStream<Key, Option<Value>>),
+    Time(TimeWindowedCogroupedKStream<Key, Option<Value>>),
+    Sliding(SlidingWindowedCogroupedKStream<Key, Option<Value>>),
+    Session(SessionWindowedCogroupedKStream<Key, Option<Value>>),
 }
 
 /// The windows that a case names.
@@ -116,19 +116,17 @@ impl Divided {
         let function::Aggregator {
             out, init, add, merge, ..
         } = function::aggregator(node.text("fn")?, self.value)?;
-        let init = move || init.clone();
+        let init = move || init.clone().some();
+        let add =
+            move |key: &Key, value, so_far: Option<Value>| add(&key.seen(), value, so_far.unwrap_or(Value::Nothing));
         let table = match &self.stream {
-            DividedStream::Time(stream) => {
-                stream.aggregate(init, move |key, value, so_far| add(&key.seen(), value, so_far))
-            }
+            DividedStream::Time(stream) => stream.aggregate(init, add),
             DividedStream::Sliding(stream) => {
-                stream.aggregate(init, move |key, value, so_far| add(&key.seen(), Some(value), so_far))
+                stream.aggregate(init, move |key, value, so_far| add(key, Some(value), so_far))
             }
-            DividedStream::Session(stream) => stream.aggregate(
-                init,
-                move |key, value, so_far| add(&key.seen(), value, so_far),
-                move |key, one, other| merge(&key.seen(), one, other),
-            ),
+            DividedStream::Session(stream) => stream.aggregate(init, add, move |key, one: Option<Value>, other| {
+                merge(&key.seen(), one.unwrap_or(Value::Nothing), other)
+            }),
         };
         Ok((table, out))
     }
@@ -147,7 +145,9 @@ impl Program {
             let function::Aggregator {
                 out, init, add, merge, ..
             } = function::aggregator(name, grouped.value)?;
-            let add = move |key: &Key, value: Option<Value>, so_far: Value| add(&key.seen(), value, so_far);
+            let add = move |key: &Key, value: Option<Value>, so_far: Option<Value>| {
+                add(&key.seen(), value, so_far.unwrap_or(Value::Nothing))
+            };
             together = Some(match together {
                 None => Cogrouped {
                     streams: CogroupedStreams::Plain(grouped.grouped.cogroup(add)),
@@ -207,7 +207,7 @@ impl Cogrouped {
 
     fn aggregate(&self, node: &Node) -> Result<Handle> {
         let (start, merge) = (self.init.clone(), self.merge.clone());
-        let init = move || start.clone();
+        let init = move || start.clone().some();
         let table = match &self.streams {
             CogroupedStreams::Plain(streams) => {
                 let table = streams
@@ -222,9 +222,9 @@ impl Cogrouped {
             }
             CogroupedStreams::Time(streams) => streams.aggregate(init),
             CogroupedStreams::Sliding(streams) => streams.aggregate(init),
-            CogroupedStreams::Session(streams) => {
-                streams.aggregate(init, move |key, one, other| merge(&key.seen(), one, other))
-            }
+            CogroupedStreams::Session(streams) => streams.aggregate(init, move |key, one: Option<Value>, other| {
+                merge(&key.seen(), one.unwrap_or(Value::Nothing), other)
+            }),
         };
         windowed_table(node, table, self.key, self.value)
     }

@@ -13,7 +13,7 @@ use crate::table::KTable;
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// Folds the values of each key: `init` makes the aggregate of a new key, `fold` gets key, value and the aggregate so
     /// far. It returns the new aggregate; `None` deletes it, and the next record begins afresh. Records without a value
-    /// are dropped.
+    /// are dropped. Where `init` returns an `Option`, `fold` gets one.
     ///
     /// ```
     /// # use kstreams_dsl::StreamsBuilder;
@@ -35,10 +35,10 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,
         fold: impl Fn(&K, V::Inner, A) -> R + Send + Sync + 'static,
-    ) -> KTable<K, A>
+    ) -> KTable<K, A::Inner>
     where
-        A: Data,
-        N: Nullable<Inner = A>,
+        A: Nullable,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         self.aggregation(folding(init, fold))
@@ -49,13 +49,13 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
 pub(super) fn folding<K, V, T, A, N, R, M>(
     init: impl Fn() -> A + Send + Sync + 'static,
     fold: impl Fn(&K, T, A) -> R + Send + Sync + 'static,
-) -> Operation<K, V, A, impl Aggregator<K, T, A>>
+) -> Operation<K, V, A::Inner, impl Aggregator<K, T, A::Inner>>
 where
     K: Data,
     V: Nullable,
     T: 'static,
-    A: Data,
-    N: Nullable<Inner = A>,
+    A: Nullable,
+    N: Nullable<Inner = A::Inner>,
     R: Outcome<N, M>,
 {
     Operation {
@@ -78,8 +78,9 @@ pub(in crate::aggregate) struct Fold<I, F, T> {
 
 impl<K, T, A, I, F> Fold<I, F, (K, T, A)>
 where
+    A: Nullable,
     I: Fn() -> A,
-    F: Fn(&K, T, A) -> Result<Option<A>, BoxError>,
+    F: Fn(&K, T, A) -> Result<Option<A::Inner>, BoxError>,
 {
     pub(in crate::aggregate) fn new(init: I, fold: F) -> Self {
         Self {
@@ -90,21 +91,29 @@ where
     }
 }
 
-impl<K, T, A, I, F> Aggregator<K, T, A> for Fold<I, F, (K, T, A)>
+impl<K, T, A, I, F> Aggregator<K, T, A::Inner> for Fold<I, F, (K, T, A)>
 where
     K: 'static,
     T: 'static,
-    A: Data,
+    A: Nullable,
     I: Fn() -> A + Send + Sync + 'static,
-    F: Fn(&K, T, A) -> Result<Option<A>, BoxError> + Send + Sync + 'static,
+    F: Fn(&K, T, A) -> Result<Option<A::Inner>, BoxError> + Send + Sync + 'static,
 {
-    fn apply(&self, key: &K, value: T, before: Option<A>, old: Old) -> Result<Applied<A>, BoxError> {
+    fn apply(&self, key: &K, value: T, before: Option<A::Inner>, old: Old) -> Result<Applied<A::Inner>, BoxError> {
         // A new key's first aggregate is an old value, too: tables below see it replaced, as in Java.
-        let before = before.unwrap_or_else(&self.init);
-        let old = (old == Old::Wanted).then(|| before.clone());
+        let before = so_far(before).unwrap_or_else(&self.init);
+        let old = match old {
+            Old::Wanted => before.as_option().cloned(),
+            Old::Unwanted => None,
+        };
         Ok(Applied {
             new: (self.fold)(key, value, before)?,
             old,
         })
     }
+}
+
+/// The aggregate so far, if there is one, as closures take it.
+pub(in crate::aggregate) fn so_far<A: Nullable>(stored: Option<A::Inner>) -> Option<A> {
+    A::from_option(Some(stored?))
 }

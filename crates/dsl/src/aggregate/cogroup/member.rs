@@ -21,7 +21,7 @@ use crate::window::{FixedWindows, SessionWindows, SlidingWindows};
 pub(super) type Init<A> = Arc<dyn Fn() -> A + Send + Sync>;
 
 /// One of the streams, whatever its values.
-pub(super) trait Member<K, A> {
+pub(super) trait Member<K, A: Nullable> {
     /// What tells it from the others.
     fn identity(&self) -> *const ();
 
@@ -30,22 +30,27 @@ pub(super) trait Member<K, A> {
     /// The node under which its aggregation stands.
     fn parent(&self, draft: &mut Draft, store: &str) -> Result<NodeId>;
 
-    fn plain(&self, init: Init<A>, store: TableStore<K, A>) -> Factory;
+    fn plain(&self, init: Init<A>, store: TableStore<K, A::Inner>) -> Factory;
 
-    fn fixed(&self, init: Init<A>, windows: FixedWindows, store: Forwarder<TimestampedWindowStore<K, A>>) -> Factory;
+    fn fixed(
+        &self,
+        init: Init<A>,
+        windows: FixedWindows,
+        store: Forwarder<TimestampedWindowStore<K, A::Inner>>,
+    ) -> Factory;
 
     fn sliding(
         &self,
         init: Init<A>,
         windows: SlidingWindows,
-        store: Forwarder<TimestampedWindowStore<K, A>>,
+        store: Forwarder<TimestampedWindowStore<K, A::Inner>>,
     ) -> Factory;
 
     fn session(
         &self,
         init: Init<A>,
-        windows: (SessionWindows, Merge<K, A>),
-        store: Forwarder<SessionStore<K, A>>,
+        windows: (SessionWindows, Merge<K, A::Inner>),
+        store: Forwarder<SessionStore<K, A::Inner>>,
     ) -> Factory;
 }
 
@@ -63,9 +68,9 @@ impl<K: Data, V: Nullable, F> Folded<K, V, F> {
         }
     }
 
-    fn aggregator<A: Data>(&self, init: Init<A>) -> Arc<impl Aggregator<K, V, A> + use<K, V, F, A>>
+    fn aggregator<A: Nullable>(&self, init: Init<A>) -> Arc<impl Aggregator<K, V, A::Inner> + use<K, V, F, A>>
     where
-        F: Fn(&K, V, A) -> std::result::Result<Option<A>, BoxError> + Send + Sync + 'static,
+        F: Fn(&K, V, A) -> std::result::Result<Option<A::Inner>, BoxError> + Send + Sync + 'static,
     {
         let fold = self.fold.clone();
         Arc::new(Fold::new(
@@ -84,8 +89,8 @@ impl<K, V, A, F> Member<K, A> for Folded<K, V, F>
 where
     K: Data,
     V: Nullable,
-    A: Data,
-    F: Fn(&K, V, A) -> std::result::Result<Option<A>, BoxError> + Send + Sync + 'static,
+    A: Nullable,
+    F: Fn(&K, V, A) -> std::result::Result<Option<A::Inner>, BoxError> + Send + Sync + 'static,
 {
     fn identity(&self) -> *const () {
         Rc::as_ptr(&self.grouped).cast()
@@ -99,11 +104,16 @@ where
         self.grouped.aggregation_parent(draft, store)
     }
 
-    fn plain(&self, init: Init<A>, store: TableStore<K, A>) -> Factory {
+    fn plain(&self, init: Init<A>, store: TableStore<K, A::Inner>) -> Factory {
         aggregate_node((self.grouped.take, present), self.aggregator(init), store)
     }
 
-    fn fixed(&self, init: Init<A>, windows: FixedWindows, store: Forwarder<TimestampedWindowStore<K, A>>) -> Factory {
+    fn fixed(
+        &self,
+        init: Init<A>,
+        windows: FixedWindows,
+        store: Forwarder<TimestampedWindowStore<K, A::Inner>>,
+    ) -> Factory {
         let aggregator = self.aggregator(init);
         let procedure = move || Fixed::new(windows, aggregator.clone());
         windowed_node((self.grouped.take, Some), procedure, (store, None))
@@ -113,7 +123,7 @@ where
         &self,
         init: Init<A>,
         windows: SlidingWindows,
-        store: Forwarder<TimestampedWindowStore<K, A>>,
+        store: Forwarder<TimestampedWindowStore<K, A::Inner>>,
     ) -> Factory {
         let aggregator = self.aggregator(init);
         let procedure = move || Sliding::new(windows, aggregator.clone());
@@ -123,8 +133,8 @@ where
     fn session(
         &self,
         init: Init<A>,
-        (windows, merge): (SessionWindows, Merge<K, A>),
-        store: Forwarder<SessionStore<K, A>>,
+        (windows, merge): (SessionWindows, Merge<K, A::Inner>),
+        store: Forwarder<SessionStore<K, A::Inner>>,
     ) -> Factory {
         let aggregator = self.aggregator(init);
         let procedure = move || Session::new(windows, aggregator.clone(), merge.clone());

@@ -60,8 +60,8 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
     /// ```
     pub fn cogroup<A, N, R, M>(&self, fold: impl Fn(&K, V, A) -> R + Send + Sync + 'static) -> CogroupedKStream<K, A>
     where
-        A: Data,
-        N: Nullable<Inner = A>,
+        A: Nullable,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         let none = CogroupedKStream {
@@ -74,7 +74,7 @@ impl<K: Data, V: Nullable> KGroupedStream<K, V> {
 }
 
 /// Several grouped streams that are to be aggregated together.
-pub struct CogroupedKStream<K: Data, A: Data> {
+pub struct CogroupedKStream<K: Data, A: Nullable> {
     plan: Plan,
     inputs: Vec<Rc<dyn Member<K, A>>>,
     /// Where the inputs come from, once that is drafted: an input without a name has one repartition topic for all
@@ -82,7 +82,7 @@ pub struct CogroupedKStream<K: Data, A: Data> {
     parents: Rc<RefCell<Vec<(*const (), NodeId)>>>,
 }
 
-impl<K: Data, A: Data> Clone for CogroupedKStream<K, A> {
+impl<K: Data, A: Nullable> Clone for CogroupedKStream<K, A> {
     fn clone(&self) -> Self {
         Self {
             plan: self.plan.clone(),
@@ -92,7 +92,7 @@ impl<K: Data, A: Data> Clone for CogroupedKStream<K, A> {
     }
 }
 
-impl<K: Data, A: Data> CogroupedKStream<K, A> {
+impl<K: Data, A: Nullable> CogroupedKStream<K, A> {
     /// Adds a stream, see [`KGroupedStream::cogroup`]. A stream that is there already gets the new `fold`.
     pub fn cogroup<V, N, R, M>(
         &self,
@@ -101,7 +101,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     ) -> Self
     where
         V: Nullable,
-        N: Nullable<Inner = A>,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         let fold = move |key: &K, value, so_far| fold(key, value, so_far).outcome().map(N::into_option);
@@ -116,7 +116,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     }
 
     /// Aggregates the streams; `init` makes the aggregate of a new key.
-    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<K, A> {
+    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<K, A::Inner> {
         let (cogrouped, init) = (self.clone(), Arc::new(init) as Init<A>);
         KTable::record(&self.plan, move |draft, table| {
             let kept = Kept::draft(draft, table, NAMING, &cogrouped.serdes())?;
@@ -153,7 +153,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     }
 
     /// The serdes that the table inherits.
-    fn serdes(&self) -> Serdes<K, A> {
+    fn serdes(&self) -> Serdes<K, A::Inner> {
         Serdes {
             key: self.inputs.iter().find_map(|input| input.key_serde()),
             value: None,
@@ -164,8 +164,8 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     fn windowed<W: WindowSpec>(
         &self,
         windows: W,
-        node: impl Fn(&dyn Member<K, A>, &Forwarder<W::Store<K, A>>) -> Factory + 'static,
-    ) -> KTable<Windowed<K>, A> {
+        node: impl Fn(&dyn Member<K, A>, &Forwarder<W::Store<K, A::Inner>>) -> Factory + 'static,
+    ) -> KTable<Windowed<K>, A::Inner> {
         let cogrouped = self.clone();
         let windowing = Windowing {
             windows,
@@ -181,12 +181,12 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     fn plan<S>(
         &self,
         draft: &mut Draft,
-        table: &TableNode<S::Key, A>,
+        table: &TableNode<S::Key, A::Inner>,
         store: S,
         node: impl Fn(&dyn Member<K, A>, &S::Lowered) -> Factory + 'static,
-    ) -> Result<TablePlan<S::Key, A>>
+    ) -> Result<TablePlan<S::Key, A::Inner>>
     where
-        S: SharedStore<Value = A>,
+        S: SharedStore<Value = A::Inner>,
     {
         const MERGE: &str = "COGROUPKSTREAM-MERGE-";
         let given = table.name.take(NAMING.prefix)?;
@@ -212,7 +212,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
             nodes.push(node);
         }
         let name = draft.names.or_draw(suffixed("merge".to_owned()), MERGE)?;
-        let pass = step(|cx, record: Record<S::Key, Change<A>>| cx.forward(record));
+        let pass = step(|cx, record: Record<S::Key, Change<A::Inner>>| cx.forward(record));
         let merge = draft.node(&name, (Kind::Plain, Effect::None), move |lowering, site| {
             lowering.processor(site, pass, &[])?;
             let parents: Vec<&str> = site.parents.iter().map(String::as_str).collect();

@@ -14,12 +14,12 @@ macro_rules! windowed {
     ($(#[$doc:meta])* $name:ident, $windows:ty) => {
         $(#[$doc])*
         #[derive(Clone)]
-        pub struct $name<K: Data, A: Data> {
+        pub struct $name<K: Data, A: Nullable> {
             cogrouped: CogroupedKStream<K, A>,
             windows: $windows,
         }
 
-        impl<K: Data, A: Data> $name<K, A> {
+        impl<K: Data, A: Nullable> $name<K, A> {
             pub(in crate::aggregate) fn new(cogrouped: &CogroupedKStream<K, A>, windows: impl Into<$windows>) -> Self {
                 Self {
                     cogrouped: cogrouped.clone(),
@@ -46,7 +46,7 @@ windowed!(
     SessionWindows
 );
 
-impl<K: Data, A: Data> TimeWindowedCogroupedKStream<K, A> {
+impl<K: Data, A: Nullable> TimeWindowedCogroupedKStream<K, A> {
     /// Aggregates the streams; `init` makes the aggregate of a new window.
     ///
     /// ```
@@ -69,7 +69,7 @@ impl<K: Data, A: Data> TimeWindowedCogroupedKStream<K, A> {
     /// assert_eq!(driver.read_values(&scores)?, [3, 13]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A> {
+    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A::Inner> {
         let (windows, init) = (self.windows, Arc::new(init) as Init<A>);
         self.cogrouped.windowed(windows, move |input, store| {
             input.fixed(init.clone(), windows, store.clone())
@@ -77,7 +77,7 @@ impl<K: Data, A: Data> TimeWindowedCogroupedKStream<K, A> {
     }
 }
 
-impl<K: Data, A: Data> SlidingWindowedCogroupedKStream<K, A> {
+impl<K: Data, A: Nullable> SlidingWindowedCogroupedKStream<K, A> {
     /// Aggregates the streams; `init` makes the aggregate of a new window.
     ///
     /// ```
@@ -100,7 +100,7 @@ impl<K: Data, A: Data> SlidingWindowedCogroupedKStream<K, A> {
     /// assert_eq!(driver.read_values(&scores)?, [3, 13]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A> {
+    pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A::Inner> {
         let (windows, init) = (self.windows, Arc::new(init) as Init<A>);
         self.cogrouped.windowed(windows, move |input, store| {
             input.sliding(init.clone(), windows, store.clone())
@@ -108,7 +108,7 @@ impl<K: Data, A: Data> SlidingWindowedCogroupedKStream<K, A> {
     }
 }
 
-impl<K: Data, A: Data> SessionWindowedCogroupedKStream<K, A> {
+impl<K: Data, A: Nullable> SessionWindowedCogroupedKStream<K, A> {
     /// Aggregates the streams; `init` makes the aggregate of a new session, `merge` makes one of those of two sessions, see
     /// [`SessionWindowedKStream::aggregate`](crate::SessionWindowedKStream::aggregate).
     ///
@@ -135,10 +135,10 @@ impl<K: Data, A: Data> SessionWindowedCogroupedKStream<K, A> {
     pub fn aggregate<N, R, M>(
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,
-        merge: impl Fn(&K, A, A) -> R + Send + Sync + 'static,
-    ) -> KTable<Windowed<K>, A>
+        merge: impl Fn(&K, A, A::Inner) -> R + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, A::Inner>
     where
-        N: Nullable<Inner = A>,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         let (windows, init) = (self.windows, Arc::new(init) as Init<A>);

@@ -49,13 +49,13 @@ pub trait Windows: Copy + 'static {
     type Grouped<K: Data, V: Nullable>;
 
     /// What several grouped streams become that are aggregated together.
-    type Cogrouped<K: Data, A: Data>;
+    type Cogrouped<K: Data, A: Nullable>;
 
     /// Divides a grouped stream.
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> Self::Grouped<K, V>;
 
     /// Divides several grouped streams.
-    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> Self::Cogrouped<K, A>;
+    fn divide_all<K: Data, A: Nullable>(self, cogrouped: &CogroupedKStream<K, A>) -> Self::Cogrouped<K, A>;
 }
 
 impl<K: Data, V: Nullable> KGroupedStream<K, V> {

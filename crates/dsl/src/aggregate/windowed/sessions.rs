@@ -6,6 +6,7 @@ use kstreams_topology::{Data, Nullable, Windowed};
 
 use super::session::{Merge, Session};
 use super::{Divided, Windows};
+use crate::aggregate::fold::so_far;
 use crate::aggregate::{
     Aggregator, CogroupedKStream, Old, Operation, SessionWindowedCogroupedKStream, counting, folding, reducing,
 };
@@ -22,13 +23,16 @@ pub struct SessionWindowedKStream<K: Data, V: Nullable>(Divided<K, V, SessionWin
 
 impl Windows for SessionWindows {
     type Grouped<K: Data, V: Nullable> = SessionWindowedKStream<K, V>;
-    type Cogrouped<K: Data, A: Data> = SessionWindowedCogroupedKStream<K, A>;
+    type Cogrouped<K: Data, A: Nullable> = SessionWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> SessionWindowedKStream<K, V> {
         SessionWindowedKStream(Divided::new(grouped, self))
     }
 
-    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> SessionWindowedCogroupedKStream<K, A> {
+    fn divide_all<K: Data, A: Nullable>(
+        self,
+        cogrouped: &CogroupedKStream<K, A>,
+    ) -> SessionWindowedCogroupedKStream<K, A> {
         SessionWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
@@ -167,13 +171,13 @@ impl<K: Data, V: Nullable> SessionWindowedKStream<K, V> {
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,
         fold: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
-        merge: impl Fn(&K, A, A) -> R2 + Send + Sync + 'static,
-    ) -> KTable<Windowed<K>, A>
+        merge: impl Fn(&K, A, A::Inner) -> R2 + Send + Sync + 'static,
+    ) -> KTable<Windowed<K>, A::Inner>
     where
-        A: Data,
-        N: Nullable<Inner = A>,
+        A: Nullable,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
-        N2: Nullable<Inner = A>,
+        N2: Nullable<Inner = A::Inner>,
         R2: Outcome<N2, M2>,
     {
         let init = Arc::new(init);
@@ -196,15 +200,15 @@ impl<K: Data, V: Nullable> SessionWindowedKStream<K, V> {
 /// The user's merge of sessions, which begins with `init`'s aggregate.
 pub(in crate::aggregate) fn merging<K, A, N, R, M>(
     init: Arc<impl Fn() -> A + Send + Sync + ?Sized + 'static>,
-    merge: impl Fn(&K, A, A) -> R + Send + Sync + 'static,
-) -> Merge<K, A>
+    merge: impl Fn(&K, A, A::Inner) -> R + Send + Sync + 'static,
+) -> Merge<K, A::Inner>
 where
-    A: Data,
-    N: Nullable<Inner = A>,
+    A: Nullable,
+    N: Nullable<Inner = A::Inner>,
     R: Outcome<N, M>,
 {
-    Arc::new(move |key, so_far, session| {
-        let so_far = so_far.unwrap_or_else(|| init());
-        merge(key, so_far, session).outcome().map(N::into_option)
+    Arc::new(move |key, merged, session| {
+        let merged = so_far(merged).unwrap_or_else(|| init());
+        merge(key, merged, session).outcome().map(N::into_option)
     })
 }

@@ -19,13 +19,16 @@ pub struct SlidingWindowedKStream<K: Data, V: Nullable>(Divided<K, V, SlidingWin
 
 impl Windows for SlidingWindows {
     type Grouped<K: Data, V: Nullable> = SlidingWindowedKStream<K, V>;
-    type Cogrouped<K: Data, A: Data> = SlidingWindowedCogroupedKStream<K, A>;
+    type Cogrouped<K: Data, A: Nullable> = SlidingWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> SlidingWindowedKStream<K, V> {
         SlidingWindowedKStream(Divided::new(grouped, self))
     }
 
-    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> SlidingWindowedCogroupedKStream<K, A> {
+    fn divide_all<K: Data, A: Nullable>(
+        self,
+        cogrouped: &CogroupedKStream<K, A>,
+    ) -> SlidingWindowedCogroupedKStream<K, A> {
         SlidingWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
@@ -147,10 +150,10 @@ impl<K: Data, V: Nullable> SlidingWindowedKStream<K, V> {
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,
         fold: impl Fn(&K, V::Inner, A) -> R + Send + Sync + 'static,
-    ) -> KTable<Windowed<K>, A>
+    ) -> KTable<Windowed<K>, A::Inner>
     where
-        A: Data,
-        N: Nullable<Inner = A>,
+        A: Nullable,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         self.aggregation(folding(init, fold))

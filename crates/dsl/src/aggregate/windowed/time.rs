@@ -19,26 +19,32 @@ pub struct TimeWindowedKStream<K: Data, V: Nullable>(Divided<K, V, FixedWindows>
 
 impl Windows for TimeWindows {
     type Grouped<K: Data, V: Nullable> = TimeWindowedKStream<K, V>;
-    type Cogrouped<K: Data, A: Data> = TimeWindowedCogroupedKStream<K, A>;
+    type Cogrouped<K: Data, A: Nullable> = TimeWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> TimeWindowedKStream<K, V> {
         TimeWindowedKStream(Divided::new(grouped, self))
     }
 
-    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> TimeWindowedCogroupedKStream<K, A> {
+    fn divide_all<K: Data, A: Nullable>(
+        self,
+        cogrouped: &CogroupedKStream<K, A>,
+    ) -> TimeWindowedCogroupedKStream<K, A> {
         TimeWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
 
 impl Windows for UnlimitedWindows {
     type Grouped<K: Data, V: Nullable> = TimeWindowedKStream<K, V>;
-    type Cogrouped<K: Data, A: Data> = TimeWindowedCogroupedKStream<K, A>;
+    type Cogrouped<K: Data, A: Nullable> = TimeWindowedCogroupedKStream<K, A>;
 
     fn divide<K: Data, V: Nullable>(self, grouped: &KGroupedStream<K, V>) -> TimeWindowedKStream<K, V> {
         TimeWindowedKStream(Divided::new(grouped, self))
     }
 
-    fn divide_all<K: Data, A: Data>(self, cogrouped: &CogroupedKStream<K, A>) -> TimeWindowedCogroupedKStream<K, A> {
+    fn divide_all<K: Data, A: Nullable>(
+        self,
+        cogrouped: &CogroupedKStream<K, A>,
+    ) -> TimeWindowedCogroupedKStream<K, A> {
         TimeWindowedCogroupedKStream::new(cogrouped, self)
     }
 }
@@ -157,10 +163,10 @@ impl<K: Data, V: Nullable> TimeWindowedKStream<K, V> {
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,
         fold: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
-    ) -> KTable<Windowed<K>, A>
+    ) -> KTable<Windowed<K>, A::Inner>
     where
-        A: Data,
-        N: Nullable<Inner = A>,
+        A: Nullable,
+        N: Nullable<Inner = A::Inner>,
         R: Outcome<N, M>,
     {
         self.aggregation(folding(init, fold))
