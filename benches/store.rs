@@ -8,7 +8,7 @@ use std::path::Path;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kstreams_store::{
     CacheBudget, Changelog, EngineKind, Forward, Kind, Logging, Output, OutputError, OutputRecord, PersistentEngine,
-    RecordContext, State, Storage, StorageConfig, StoreSpec, TopicId, Write, layout,
+    RecordContext, RocksDbOptions, State, Storage, StorageConfig, StoreSpec, TopicId, Write, layout,
 };
 use kstreams_wire::{Headers, TopicName, TopicPartition};
 
@@ -50,6 +50,7 @@ fn open(engine: Option<PersistentEngine>, directory: &Path, cache: Option<&Cache
             engine,
             process_id: "00000000-0000-0000-0000-000000000000".to_owned(),
             block_cache_bytes: 16 << 20,
+            rocksdb: RocksDbOptions::default(),
         })
         .expect("the directory is free"),
     };

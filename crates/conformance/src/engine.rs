@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kstreams_store::{PersistentEngine, Result, Storage, StorageConfig};
+use kstreams_store::{PersistentEngine, Result, RocksDbOptions, Storage, StorageConfig};
 use tempfile::TempDir;
 
 /// What stands in for the engine of persistent stores.
@@ -47,6 +47,7 @@ impl Engine {
             engine,
             process_id: "00000000-0000-0000-0000-000000000001".to_owned(),
             block_cache_bytes: 1 << 20,
+            rocksdb: RocksDbOptions::default(),
         };
         Ok((Storage::open(config)?, Some(directory)))
     }

@@ -241,6 +241,7 @@ fn open(settings: &Settings, topology: &Topology, process_id: &str) -> Result<St
         engine,
         process_id: process_id.to_owned(),
         block_cache_bytes: BLOCK_CACHE_BYTES,
+        rocksdb: settings.state.rocksdb.clone(),
     };
     Storage::open(config).map_err(|source| Error::Store {
         action: format!("open the state directory {}", directory.display()),

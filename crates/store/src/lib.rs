@@ -34,4 +34,4 @@ pub use spec::{
 };
 pub use state::kind::PutOutcome;
 pub use state::{CacheBudget, Closed, Flushed, Forward, Keys, Range, Scan, Scanned, State, TimedRow, Write};
-pub use storage::{GLOBAL, GlobalReader, PersistentEngine, Storage, StorageConfig};
+pub use storage::{GLOBAL, GlobalReader, PersistentEngine, RocksDbOptions, Storage, StorageConfig};

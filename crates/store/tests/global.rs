@@ -101,7 +101,7 @@ fn a_reader_cannot_write() {
 #[cfg(feature = "fjall")]
 #[test]
 fn a_store_on_disk_keeps_entries_and_positions() {
-    use kstreams_store::{PersistentEngine, StorageConfig};
+    use kstreams_store::{PersistentEngine, RocksDbOptions, StorageConfig};
     let directory = tempfile::tempdir().unwrap();
     let open = || {
         Storage::open(StorageConfig {
@@ -109,6 +109,7 @@ fn a_store_on_disk_keeps_entries_and_positions() {
             engine: PersistentEngine::Fjall,
             process_id: "p".to_owned(),
             block_cache_bytes: 1 << 20,
+            rocksdb: RocksDbOptions::default(),
         })
         .unwrap()
     };

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use kstreams_store::{
     CacheBudget, Changelog, EngineKind, Flushed, Forward, KeyRange, Kind, Logging, Order, Output, OutputError,
-    OutputRecord, PersistentEngine, RecordContext, State, Storage, StorageConfig, StoreSpec, TopicId, Write,
+    OutputRecord, PersistentEngine, RecordContext, RocksDbOptions, State, Storage, StorageConfig, StoreSpec, TopicId,
+    Write,
 };
 use kstreams_wire::{TopicName, TopicPartition};
 use proptest::collection::vec;
@@ -114,6 +115,7 @@ fn open(setup: Setup, directory: &Path) -> State {
             engine,
             process_id: "00000000-0000-0000-0000-000000000000".to_owned(),
             block_cache_bytes: 1 << 20,
+            rocksdb: RocksDbOptions::default(),
         })
         .expect("the directory is free"),
     };

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use kstreams_store::{
     CacheBudget, Changelog, EngineKind, Forward, Keys, Kind, Logging, Order, Output, OutputError, OutputRecord,
-    PersistentEngine, RecordContext, Scan, SessionLayout, State, Storage, StorageConfig, StoreSpec, TimeOrder, TopicId,
-    WindowLayout, Write,
+    PersistentEngine, RecordContext, RocksDbOptions, Scan, SessionLayout, State, Storage, StorageConfig, StoreSpec,
+    TimeOrder, TopicId, WindowLayout, Write,
 };
 use kstreams_wire::{TopicName, TopicPartition};
 use proptest::collection::vec;
@@ -100,6 +100,14 @@ impl Setup {
         bytes[short..].to_vec()
     }
 
+    fn rest(&self, rest: i64) -> Vec<u8> {
+        match self.kind {
+            Kind::Session(_) => (rest ^ i64::MIN).to_be_bytes().to_vec(),
+            Kind::Window(WindowLayout { duplicates: true, .. }) => (rest as u32).to_be_bytes().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
     fn is_session(&self) -> bool {
         matches!(self.kind, Kind::Session(_))
     }
@@ -186,6 +194,7 @@ fn open(setup: Setup, directory: &Path) -> State {
             engine,
             process_id: "00000000-0000-0000-0000-000000000000".to_owned(),
             block_cache_bytes: 1 << 20,
+            rocksdb: RocksDbOptions::default(),
         })
         .expect("the directory is free"),
     };
@@ -325,7 +334,9 @@ impl<'a> Play<'a> {
         } else {
             0
         };
-        let late = self.apply(key, time, rest, value.clone(), true);
+        // A deletion of duplicates is nothing to a store on disk.
+        let is_void = value.is_none() && self.setup.has_duplicates() && self.setup.engine == EngineKind::Persistent;
+        let late = self.apply(key, time, rest, value.clone(), !is_void) && !is_void;
         self.dropped += u64::from(late);
         let state = self.state.as_mut().expect("open");
         let mut write = Write {
@@ -387,13 +398,22 @@ impl<'a> Play<'a> {
 
     /// The rows of the model that satisfy a condition, in the order of time.
     fn expected(&self, wanted: impl Fn(&[u8], i64, i64) -> bool) -> Vec<Row> {
+        self.ordered(wanted, |key, time, rest| (time, key.to_vec(), rest))
+    }
+
+    /// The rows of the model that satisfy a condition, in some order.
+    fn ordered<O: Ord>(
+        &self,
+        wanted: impl Fn(&[u8], i64, i64) -> bool,
+        order: impl Fn(&[u8], i64, i64) -> O,
+    ) -> Vec<Row> {
         let rows = self
             .live
             .rows
             .iter()
             .filter(|((key, time, rest), _)| wanted(key, *time, *rest));
         let mut rows: Vec<_> = rows.collect();
-        rows.sort_by_key(|((key, time, rest), _)| (*time, key.clone(), *rest));
+        rows.sort_by_key(|((key, time, rest), _)| order(key, *time, *rest));
         let is_session = self.setup.is_session();
         let row = |((key, time, rest), value): (&(Vec<u8>, i64, i64), &Vec<u8>)| {
             (
@@ -409,7 +429,7 @@ impl<'a> Play<'a> {
     fn scan(&mut self, scan: Scan<'_>) {
         let horizon = self.horizon();
         let is_session = self.setup.is_session();
-        let mut expected = self.expected(|key, time, rest| {
+        let wanted = |key: &[u8], time: i64, rest: i64| {
             let is_wanted = match scan.keys {
                 Keys::One(one) => key == one,
                 Keys::Between(first, last) => {
@@ -418,15 +438,20 @@ impl<'a> Play<'a> {
             };
             let start = if is_session { rest } else { time };
             is_wanted && time > horizon && (scan.from..=scan.to).contains(&time) && start <= scan.start_to
-        });
-        if matches!(scan.keys, Keys::Between(..))
+        };
+        let by_segment = matches!(scan.keys, Keys::Between(..))
             && self.setup.engine == EngineKind::Persistent
-            && !self.setup.by_time()
-        {
-            expected.sort_by_key(|(key, _, time, _)| {
-                (self.setup.segment(*time), [&**key, &self.setup.inside(*time)].concat())
-            });
-        }
+            && !self.setup.by_time();
+        let mut expected = if by_segment {
+            self.ordered(wanted, |key, time, rest| {
+                (
+                    self.setup.segment(time),
+                    [key, &self.setup.inside(time), &self.setup.rest(rest)].concat(),
+                )
+            })
+        } else {
+            self.expected(wanted)
+        };
         if scan.order == Order::Reverse {
             expected.reverse();
         }

@@ -49,7 +49,7 @@ pub use kstreams_dsl::{
 pub use kstreams_runtime::{
     ConfigError, Error, KafkaStreams, Metric, OnUncaught, Result, State, StateChange, StreamsConfig, with_causes,
 };
-pub use kstreams_store::{EngineKind, Logging, RecordContext};
+pub use kstreams_store::{EngineKind, Logging, RecordContext, RocksDbOptions};
 pub use kstreams_topology::blueprint::ResetPolicy;
 pub use kstreams_topology::graph::{Clock, ErrorHandlers, Failure, Partitions, Response, TimerId};
 pub use kstreams_topology::{

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::ConfigError;
+use kstreams_store::RocksDbOptions;
 pub use settings::{CommitSettings, Guarantee, Settings, StateSettings, ThreadSettings, TopicSettings};
 
 /// The start of the environment variables that are settings: `KSTREAMS_COMMIT_INTERVAL_MS` is `commit.interval.ms`.
@@ -38,6 +39,7 @@ pub const ENVIRONMENT_PREFIX: &str = "KSTREAMS_";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamsConfig {
     values: BTreeMap<String, String>,
+    rocksdb: RocksDbOptions,
 }
 
 impl StreamsConfig {
@@ -57,6 +59,13 @@ impl StreamsConfig {
     #[must_use]
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.values.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// Changes the options with which stores in RocksDB are opened: Kafka Streams' `rocksdb.config.setter`.
+    #[must_use]
+    pub fn rocksdb(mut self, options: RocksDbOptions) -> Self {
+        self.rocksdb = options;
         self
     }
 

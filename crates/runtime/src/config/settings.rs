@@ -7,7 +7,7 @@ use std::time::Duration;
 use kstreams_assignor::ProcessId;
 use kstreams_client::group::GroupConfig;
 use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig, TransactionalConfig};
-use kstreams_store::{EngineKind, PersistentEngine};
+use kstreams_store::{EngineKind, PersistentEngine, RocksDbOptions};
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
 
@@ -102,6 +102,8 @@ pub struct StateSettings {
     pub directory: PathBuf,
     /// `kstreams.state.engine`; `None` keeps persistent stores in memory.
     pub engine: Option<PersistentEngine>,
+    /// Changes the options of stores in RocksDB.
+    pub rocksdb: RocksDbOptions,
     /// `statestore.cache.max.bytes`, for all threads together.
     pub cache_bytes: usize,
     /// `state.cleanup.delay.ms`.
@@ -194,7 +196,7 @@ impl Settings {
             transaction_timeout: transaction_timeout(&producer, guarantee, commit.interval)?,
             guarantee,
             commit,
-            state: state(&values),
+            state: state(&values, config.rocksdb.clone()),
             topics: TopicSettings {
                 replication_factor: values.number(keys::REPLICATION_FACTOR) as i16,
                 defaults: clients::topics(config),
@@ -309,7 +311,7 @@ fn commit(values: &Values<'_>, guarantee: Guarantee) -> CommitSettings {
     }
 }
 
-fn state(values: &Values<'_>) -> StateSettings {
+fn state(values: &Values<'_>, rocksdb: RocksDbOptions) -> StateSettings {
     let cache = if values.is_set(keys::STATESTORE_CACHE_MAX_BYTES) {
         keys::STATESTORE_CACHE_MAX_BYTES
     } else {
@@ -331,6 +333,7 @@ fn state(values: &Values<'_>) -> StateSettings {
             .text(keys::STATE_DIR)
             .map_or_else(|| std::env::temp_dir().join("kafka-streams"), PathBuf::from),
         engine,
+        rocksdb,
         cache_bytes: values.number(cache) as usize,
         cleanup_delay: values.millis(keys::STATE_CLEANUP_DELAY_MS),
     }

@@ -17,6 +17,7 @@ use rocksdb::{
 use crate::engine::shared::{ReadOnly, Reads};
 use crate::engine::{Batch, Cause, Cursor, Engine, Home, NewReader, Opened, Place};
 use crate::range::{KeyRange, Order};
+use crate::storage::RocksDbOptions;
 
 /// The column family of plain values.
 const PLAIN: &str = "default";
@@ -38,12 +39,15 @@ const FLUSH_COMMITS: u32 = 300;
 pub(crate) struct RocksHome {
     directory: PathBuf,
     cache: Cache,
+    /// What the user changes of the options.
+    changes: RocksDbOptions,
 }
 
 impl RocksHome {
-    pub(crate) fn new(directory: &Path, block_cache_bytes: u64) -> Self {
+    pub(crate) fn new(directory: &Path, block_cache_bytes: u64, changes: RocksDbOptions) -> Self {
         Self {
             directory: directory.to_owned(),
+            changes,
             cache: Cache::new_lru_cache(usize::try_from(block_cache_bytes).unwrap_or(usize::MAX)),
         }
     }
@@ -78,15 +82,21 @@ impl RocksHome {
         options
     }
 
-    fn open_database(&self, path: &Path) -> Result<DB, Cause> {
+    fn options_of(&self, store: &str) -> Options {
+        let mut options = self.options();
+        self.changes.apply(store, &mut options);
+        options
+    }
+
+    fn open_database(&self, path: &Path, store: &str) -> Result<DB, Cause> {
         let mut meta = self.options();
         meta.set_write_buffer_size(META_BUFFER_BYTES);
         let families = [
-            ColumnFamilyDescriptor::new(PLAIN, self.options()),
-            ColumnFamilyDescriptor::new(TIMESTAMPED, self.options()),
+            ColumnFamilyDescriptor::new(PLAIN, self.options_of(store)),
+            ColumnFamilyDescriptor::new(TIMESTAMPED, self.options_of(store)),
             ColumnFamilyDescriptor::new(META, meta),
         ];
-        Ok(DB::open_cf_descriptors(&self.options(), path, families)?)
+        Ok(DB::open_cf_descriptors(&self.options_of(store), path, families)?)
     }
 }
 
@@ -98,7 +108,7 @@ impl Home for RocksHome {
     fn open(&self, place: &Place, format: &str) -> Result<Opened, Cause> {
         let path = self.path_of(&place.task, &place.store);
         fs::create_dir_all(&path)?;
-        let database = self.open_database(&path)?;
+        let database = self.open_database(&path, &place.store)?;
         let engine = RocksEngine {
             family: if format.ends_with("timestamped") {
                 TIMESTAMPED

@@ -136,7 +136,13 @@ fn fjall() {
 #[cfg(feature = "rocksdb")]
 #[test]
 fn rocks() {
-    on_disk(|directory| Box::new(crate::engine::rocks::RocksHome::new(directory, 1 << 20)));
+    on_disk(|directory| {
+        Box::new(crate::engine::rocks::RocksHome::new(
+            directory,
+            1 << 20,
+            crate::storage::RocksDbOptions::default(),
+        ))
+    });
 }
 
 fn place(task: &str, store: &str) -> Place {

@@ -83,6 +83,10 @@ impl State {
 /// Rows of a window or session store, lent one by one.
 pub struct Scanned<'a>(Found<'a>);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "reads of one key, the larger ones, shall not allocate"
+)]
 enum Found<'a> {
     Nothing,
     Segments(Segments<'a>),

@@ -1,6 +1,7 @@
 //! A process's state directory and the stores in it.
 
 mod directory;
+mod rocks_options;
 
 #[cfg(test)]
 #[cfg(feature = "fjall")]
@@ -22,6 +23,8 @@ use crate::layout;
 use crate::spec::{Changelog, EngineKind, StoreSpec};
 use crate::state::{CacheBudget, Parts, State};
 use crate::storage::directory::Directory;
+
+pub use rocks_options::RocksDbOptions;
 
 /// Which engine keeps the persistent stores. The default is RocksDB where it is compiled in, else fjall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct StorageConfig {
     pub process_id: String,
     /// Memory for the persistent engine's cached blocks, all stores together.
     pub block_cache_bytes: u64,
+    /// Changes the options of stores in RocksDB.
+    pub rocksdb: RocksDbOptions,
 }
 
 /// The stores of a process. Cloning is cheap; the directory stays locked until the last clone and the last store is gone.
@@ -297,6 +302,7 @@ fn home(config: &StorageConfig) -> Result<Box<dyn Home>> {
         PersistentEngine::RocksDb => Ok(Box::new(crate::engine::rocks::RocksHome::new(
             &config.directory,
             config.block_cache_bytes,
+            config.rocksdb.clone(),
         ))),
         #[cfg(not(feature = "rocksdb"))]
         PersistentEngine::RocksDb => Err(Error::EngineMissing { engine: "rocksdb" }),

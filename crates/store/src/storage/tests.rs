@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::output::{Output, OutputError, OutputRecord, TopicId};
 use crate::spec::{Changelog, EngineKind, Kind, Logging, StoreSpec};
 use crate::state::{CacheBudget, State, Write};
-use crate::storage::{PersistentEngine, Storage, StorageConfig};
+use crate::storage::{PersistentEngine, RocksDbOptions, Storage, StorageConfig};
 
 const ID: &str = "00000000-0000-0000-0000-000000000001";
 
@@ -21,6 +21,7 @@ fn config(directory: &Path, process_id: &str) -> StorageConfig {
         engine: PersistentEngine::Fjall,
         process_id: process_id.to_owned(),
         block_cache_bytes: 1 << 20,
+        rocksdb: RocksDbOptions::default(),
     }
 }
 
