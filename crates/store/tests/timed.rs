@@ -97,7 +97,7 @@ impl Setup {
         };
         let bytes = (time % segment_ms).to_be_bytes();
         let short = if segment_ms <= 1 << 28 { 4 } else { 0 };
-        bytes[short..].to_vec()
+        bytes.split_at(short).1.to_vec()
     }
 
     fn rest(&self, rest: i64) -> Vec<u8> {
@@ -292,7 +292,7 @@ impl<'a> Play<'a> {
     }
 
     /// What a write does to the model. Says whether it came too late.
-    fn apply(&mut self, key: &[u8], time: i64, rest: i64, value: Option<Vec<u8>>, observes: bool) -> bool {
+    fn apply(&mut self, (key, time, rest): (&[u8], i64, i64), value: Option<Vec<u8>>, observes: bool) -> bool {
         let model = &mut self.live;
         model.logged = model.logged.max(Some(time));
         if self.setup.has_duplicates() && self.setup.engine == EngineKind::Persistent && value.is_none() {
@@ -336,7 +336,7 @@ impl<'a> Play<'a> {
         };
         // A deletion of duplicates is nothing to a store on disk.
         let is_void = value.is_none() && self.setup.has_duplicates() && self.setup.engine == EngineKind::Persistent;
-        let late = self.apply(key, time, rest, value.clone(), !is_void) && !is_void;
+        let late = self.apply((key, time, rest), value.clone(), !is_void) && !is_void;
         self.dropped += u64::from(late);
         let state = self.state.as_mut().expect("open");
         let mut write = Write {
@@ -352,7 +352,7 @@ impl<'a> Play<'a> {
 
     fn remove(&mut self, key: &[u8], time: i64, start: i64) {
         let observes = self.setup.engine == EngineKind::Persistent || self.setup.cache_bytes.is_some();
-        self.apply(key, time, start, None, observes);
+        self.apply((key, time, start), None, observes);
         let state = self.state.as_mut().expect("open");
         let mut write = Write {
             output: &mut self.log,

@@ -3,7 +3,7 @@
 //! A row is `segment || 0 || key || time || rest`: the number of its segment, so that an expired segment is one range of
 //! keys; a mark; the key; the time inside the segment, in as few bytes as the segment's length needs; and a sequence number
 //! where there are duplicates, or the start of a session. A window's time is its start, a session's its end. A store that is
-//! read by time has a second row without value for each of these: `segment || 1 || time || key || rest`.
+//! read by time has a second row without value for each of these: `segment || 1 || time || rest || key`.
 //!
 //! Changelog keys are those of Kafka Streams: `key || start || sequence` and `key || end || start`.
 
@@ -27,8 +27,6 @@ pub(crate) struct Rows {
     pub(crate) retention_ms: i64,
     pub(crate) by_time: bool,
     pub(crate) rest: Rest,
-    /// Whether sessions with the same end are put in order by their starts first, then by their keys.
-    starts_first: bool,
     segment_ms: i64,
 }
 
@@ -58,7 +56,6 @@ impl Rows {
             Kind::Window(layout) => Some(Self {
                 retention_ms: layout.retention_ms,
                 segment_ms: layout.segment_ms.max(1),
-                starts_first: false,
                 rest: if layout.duplicates {
                     Rest::Sequence
                 } else {
@@ -70,19 +67,9 @@ impl Rows {
                 retention_ms: layout.retention_ms,
                 segment_ms: layout.segment_ms.max(1),
                 rest: Rest::Start,
-                starts_first: false,
                 by_time: layout.order == TimeOrder::TimeFirst,
             }),
             _ => None,
-        }
-    }
-
-    /// The same for stores on disk, where sessions with the same end are put in order by start, then key; in memory it is
-    /// the other way round.
-    pub(crate) fn on_disk(self) -> Self {
-        Self {
-            starts_first: self.rest == Rest::Start,
-            ..self
         }
     }
 
@@ -125,12 +112,9 @@ impl Rows {
         bytes.extend_from_slice(&Self::segment_start(self.segment(row.time)));
         bytes.push(BY_TIME);
         self.push_time(row.time, bytes);
-        if self.starts_first {
-            self.push_rest(row.rest, bytes);
-            return bytes.extend_from_slice(row.key);
-        }
-        bytes.extend_from_slice(row.key);
+        // Keys have no end that could be compared, so they come last.
         self.push_rest(row.rest, bytes);
+        bytes.extend_from_slice(row.key);
     }
 
     /// Replaces `bytes` by what all rows of a segment begin with whose keys begin with `key`.
@@ -239,7 +223,7 @@ impl Rows {
             (key, inside, rest)
         } else {
             let (inside, row) = self.split_first_inside(row)?;
-            let (key, rest) = self.split_rest_by_time(row)?;
+            let (key, rest) = self.split_first_rest(row)?;
             (key, inside, rest)
         };
         let time = segment.wrapping_mul(self.segment_ms).wrapping_add(inside);
@@ -270,11 +254,12 @@ impl Rows {
         }
     }
 
-    fn split_rest_by_time<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
-        if !self.starts_first {
-            return self.split_rest(row);
+    fn split_first_rest<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8], i64)> {
+        match self.rest {
+            Rest::Nothing => Some((row, 0)),
+            Rest::Sequence => row.split_first_chunk().map(|(rest, row)| (row, inside(*rest))),
+            Rest::Start => row.split_first_chunk().map(|(rest, row)| (row, start(*rest))),
         }
-        row.split_first_chunk().map(|(rest, row)| (row, start(*rest)))
     }
 
     /// The length of a row's key in the record cache of Kafka Streams; `None` for what only stands for another row.

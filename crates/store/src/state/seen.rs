@@ -44,10 +44,6 @@ impl Seen {
         let Some(rows) = Rows::of(kind) else {
             return Ok(None);
         };
-        let rows = match engine_kind {
-            EngineKind::Memory => rows,
-            EngineKind::Persistent => rows.on_disk(),
-        };
         let mut seen = Self {
             rows,
             in_memory: engine_kind == EngineKind::Memory,

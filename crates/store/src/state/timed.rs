@@ -211,7 +211,8 @@ impl Closed<'_> {
         let Some(seen) = self.state.below.seen() else {
             return Ok(());
         };
-        let (rows, horizon, lost_to) = (seen.rows, seen.horizon(), seen.lost_to());
+        let (rows, in_memory) = (seen.rows, seen.in_memory);
+        let (horizon, lost_to) = (seen.horizon(), seen.lost_to());
         let Some(latest) = seen.observed().max(self.state.cached_to) else {
             return Ok(());
         };
@@ -238,7 +239,28 @@ impl Closed<'_> {
             }
             next = segment + 1;
         }
+        // Stores on disk keep sessions with the same end in the order of their starts, as in Kafka Streams.
+        if in_memory && rows.rest != Rest::Nothing {
+            self.order_by_key(&rows);
+        }
         Ok(())
+    }
+
+    /// Puts rows with the same time in the order of their keys.
+    fn order_by_key(&mut self, rows: &Rows) {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let mut found: Vec<&[u8]> = starts
+            .zip(&self.ends)
+            .filter_map(|(start, end)| self.bytes.get(start..*end))
+            .collect();
+        found.sort_by_key(|bytes| rows.row(bytes).map(|row| (row.time, row.key, row.rest)));
+        let mut end = 0;
+        let ends = found.iter().map(|bytes| {
+            end += bytes.len();
+            end
+        });
+        self.ends = ends.collect();
+        self.bytes = found.concat();
     }
 
     /// The next row. It is lent until the next call.

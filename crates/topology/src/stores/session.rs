@@ -7,7 +7,7 @@ use kstreams_store::{Keys, Order, Scan, State, Write};
 
 use super::StoreKind;
 use super::front::Codec;
-use super::timed::{self, ClosedEntries, TimedFront, WindowedEntries};
+use super::timed::{self, ClosedEntries, TimedFront, Wanted, WindowedEntries};
 use super::timestamped::{FlushedRow, ValueAndTimestamp};
 use crate::error::Result;
 use crate::record::Data;
@@ -206,7 +206,14 @@ impl<K: Data, V: Data> SessionView<'_, K, V> {
         times: ((i64, i64), i64),
         order: Order,
     ) -> Result<SessionEntries<'_, K, V>> {
-        timed::several(self.state, self.front, keys, times, order, Codec::decode_value)
+        let (times, start_to) = times;
+        let wanted = Wanted {
+            keys,
+            times,
+            start_to,
+            order,
+        };
+        timed::several(self.state, self.front, wanted, Codec::decode_value)
     }
 }
 

@@ -82,15 +82,23 @@ fn windowed<K: 'static, V: 'static>(
     Ok(Windowed::new(codec.decode_key(row.key)?, Window::new(row.start, end)))
 }
 
+/// Which entries a read of several keys wants: from one key and time to another, all inclusive.
+pub(super) struct Wanted<'k, K> {
+    pub(super) keys: (Option<&'k K>, Option<&'k K>),
+    pub(super) times: (i64, i64),
+    /// Of sessions, those that begin at this time or before.
+    pub(super) start_to: i64,
+    pub(super) order: Order,
+}
+
 /// The entries of several keys.
 pub(super) fn several<'a, K: 'static, V: 'static, T>(
     state: &'a mut State,
     front: &'a mut TimedFront<K, V>,
-    (first, last): (Option<&K>, Option<&K>),
-    ((from, to), start_to): ((i64, i64), i64),
-    order: Order,
+    wanted: Wanted<'_, K>,
     read: Read<K, V, T>,
 ) -> Result<WindowedEntries<'a, K, V, T>> {
+    let (first, last) = wanted.keys;
     if let Some(first) = first {
         front.codec.encode_key(first, &mut front.key_bytes)?;
     }
@@ -106,10 +114,10 @@ pub(super) fn several<'a, K: 'static, V: 'static, T>(
     }
     let scan = Scan {
         keys: Keys::Between(first, last),
-        from,
-        to,
-        start_to,
-        order,
+        from: wanted.times.0,
+        to: wanted.times.1,
+        start_to: wanted.start_to,
+        order: wanted.order,
     };
     let rows = state.scan(scan)?;
     Ok(WindowedEntries::new(rows, front, read))

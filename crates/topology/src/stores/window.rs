@@ -7,7 +7,7 @@ use std::time::Duration;
 use kstreams_store::{Keys, Order, Scan, State, WindowLayout, Write};
 
 use super::front::Codec;
-use super::timed::{self, ClosedEntries, TimedFront, WindowEntries, WindowedEntries};
+use super::timed::{self, ClosedEntries, TimedFront, Wanted, WindowEntries, WindowedEntries};
 use super::timestamped::{FlushedRow, ValueAndTimestamp, read as read_timestamped};
 use super::{StoreKind, front, millis};
 use crate::error::Result;
@@ -265,6 +265,12 @@ impl<K: Data, V: Data, T> WindowView<'_, K, V, T> {
         times: (i64, i64),
         order: Order,
     ) -> Result<WindowedEntries<'_, K, V, T>> {
-        timed::several(self.state, self.front, keys, (times, i64::MAX), order, self.read)
+        let wanted = Wanted {
+            keys,
+            times,
+            start_to: i64::MAX,
+            order,
+        };
+        timed::several(self.state, self.front, wanted, self.read)
     }
 }
