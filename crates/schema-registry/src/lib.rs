@@ -44,7 +44,7 @@
 //! | `known` | what was learnt once and is read by every record |
 //! | `framing` | the bytes around an encoded value |
 //! | `writer` | the ids of a serde's own schema |
-//! | [`avro`], [`protobuf`] | the serdes, each behind the feature of its name |
+//! | `avro`, `protobuf` | the serdes, each behind the feature of its name |
 //!
 //! Feature `tls` allows registries behind `https`.
 
