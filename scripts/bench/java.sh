@@ -14,7 +14,7 @@ inputs() {
     wordcount) echo "lines|$2-.*-repartition" ;;
     enrich) echo "events|profiles" ;;
     stream-join) echo "events|clicks" ;;
-    fk-join) echo "orders|profiles|$2-.*-(registration|response)-.*topic" ;;
+    fk-join) echo "orders|profiles|$2-.*-(REGISTRATION|RESPONSE)-.*-topic" ;;
     *) echo events ;;
   esac
 }
