@@ -46,7 +46,7 @@ impl<K: Nullable, V: Nullable, R: Data, V2: Nullable> SelfJoin<K, V, R, V2> {
     ) -> Result<Vec<(i64, V::Inner)>, Error> {
         let mut matches = std::mem::take(&mut self.matches);
         let from = timestamp.saturating_sub(before).max(0);
-        let to = timestamp.saturating_add(after).max(0);
+        let to = timestamp.saturating_add(after);
         let mut view = cx.store(self.store);
         for entry in view.fetch_range(key, from, to)? {
             matches.push(entry?);

@@ -243,7 +243,7 @@ where
             self.sweep_if_due(cx, store, &record)?;
         }
         let from = timestamp.saturating_sub(self.before).max(0);
-        let to = timestamp.saturating_add(self.after).max(0);
+        let to = timestamp.saturating_add(self.after);
         let mut matches = self.fetch(cx, key, (from, to))?;
         if matches.is_empty() && self.is_outer() {
             self.matches = matches;

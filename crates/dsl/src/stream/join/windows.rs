@@ -67,6 +67,29 @@ impl JoinWindows {
     }
 
     /// Right records must be younger than the left one by at least this: a negative `before` in Java's terms.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use kstreams_dsl::{JoinWindows, StreamsBuilder};
+    /// # use kstreams_test_driver::{TopologyTestDriver, record};
+    /// let builder = StreamsBuilder::new();
+    /// let visits = builder.stream::<String, String>("visits");
+    /// // Visits that are followed by another one, five to ten seconds later.
+    /// let windows = JoinWindows::of_time_difference(Duration::from_secs(10)).younger_by(Duration::from_secs(5));
+    /// visits.join(&visits, windows, |_, from, to| format!("{from} to {to}")).to("out");
+    ///
+    /// let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+    /// let visits = driver.input::<String, String>("visits");
+    /// let output = driver.output::<String, String>("out");
+    /// driver.pipe(&visits, record("ann", "home").at(0))?;
+    /// driver.pipe(&visits, record("ann", "shop").at(4_999))?;
+    /// driver.pipe(&visits, record("ann", "till").at(9_999))?;
+    /// assert_eq!(
+    ///     driver.read_all(&output)?,
+    ///     [record("ann", "home to till").at(9_999), record("ann", "shop to till").at(9_999)]
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn younger_by(self, difference: Duration) -> Self {
         Self {
             before: -millis(difference),
@@ -110,8 +133,10 @@ impl JoinWindows {
         self.before.saturating_add(self.after)
     }
 
-    /// How long records have to be kept, in milliseconds.
+    /// How long records have to be kept, in milliseconds. Of a window on one side of a record the gap in between counts, too;
+    /// Java leaves it out, and so loses matches.
     pub(super) fn retention(self) -> i64 {
-        self.size().saturating_add(self.grace)
+        let reach = self.before.max(0).saturating_add(self.after.max(0));
+        reach.saturating_add(self.grace)
     }
 }
