@@ -192,7 +192,7 @@ impl<'a> Suppression<'a> {
                 let mut context = Vec::new();
                 buffered::write_context(&self.context_of(record), &mut context);
                 return match read_v0(value, &context, prior) {
-                    Some((time, change)) => self.place(record.key, time, &change, before.as_ref()),
+                    Some((time, change)) => self.replace(record.key, time, &change, before.as_ref()),
                     None => Err(self.below.identity().malformed()),
                 };
             }
@@ -202,7 +202,20 @@ impl<'a> Suppression<'a> {
             Some(_) => None,
         };
         let (time, change) = read.ok_or_else(|| self.below.identity().malformed())?;
-        self.place(record.key, time, &change, before.as_ref())
+        self.replace(record.key, time, &change, before.as_ref())
+    }
+
+    /// Sets a key's change where its record says. It stands elsewhere than the one before if that left the buffer and the
+    /// key came anew, all between two flushes: the changelog then does not tell that it left.
+    fn replace(&mut self, key: &[u8], time: i64, change: &Buffered<'_>, before: Option<&(i64, Vec<u8>)>) -> Result<()> {
+        let before = match before {
+            Some(gone) if gone.0 != time => {
+                self.remove(key, gone)?;
+                None
+            }
+            before => before,
+        };
+        self.place(key, time, change, before)
     }
 
     /// Sets a key's change where it stands, or else at `time`.
@@ -263,7 +276,7 @@ impl<'a> Suppression<'a> {
             min_time,
         } = totals;
         let row = [records.to_be_bytes(), bytes.to_be_bytes(), min_time.to_be_bytes()].concat();
-        self.below.buffer(TOTALS, Some(&row));
+        self.below.buffer(TOTALS, (records > 0).then_some(&row));
     }
 
     fn split<'r>(&self, row: &'r [u8]) -> Result<Buffered<'r>> {
