@@ -124,6 +124,9 @@ pub struct VersionedLayout {
     pub history_ms: i64,
     /// Milliseconds of history that are forgotten at once.
     pub segment_ms: i64,
+    /// Whether a deletion at the very time at which the latest version began may be forgotten, as in Java: an older version
+    /// that is put afterwards can then become the latest.
+    pub java_quirks: bool,
 }
 
 impl VersionedLayout {
@@ -132,6 +135,7 @@ impl VersionedLayout {
         Self {
             history_ms,
             segment_ms: crate::layout::versioned::segment_ms(history_ms),
+            java_quirks: false,
         }
     }
 }

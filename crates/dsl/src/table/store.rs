@@ -1,6 +1,6 @@
 //! A table's store, and what a change to it means for the nodes below.
 
-use kstreams_store::{Forward, PutOutcome};
+use kstreams_store::{Forward, Kind, PutOutcome};
 use kstreams_topology::graph::NodeContext;
 use kstreams_topology::stores::{
     KeyValueFront, StoreBuilder, StoreHandle, StoreKind, TimestampedKeyValueStore, ValueAndTimestamp,
@@ -42,7 +42,10 @@ impl<K: Data, V: Data> TableStore<K, V> {
     ) -> Result<Self> {
         let key = resolve(options.key.clone(), &site.name, "key")?;
         let value = resolve(options.value.clone(), &site.name, "value")?;
-        let spec = options.spec(name, lowering.default_engine());
+        let mut spec = options.spec(name, lowering.default_engine());
+        if let Kind::Versioned(layout) = &mut spec.kind {
+            layout.java_quirks = lowering.java_quirks();
+        }
         let front = move |topic: &str| KeyValueFront::new(topic, key.clone(), value.clone());
         let sends = if sends_old { Forward::NewAndOld } else { Forward::New };
         if options.is_versioned() {

@@ -14,7 +14,7 @@ mod versions;
 use bytes::Bytes;
 use kstreams_store::{
     CacheBudget, Changelog, ChangelogRecord, EngineKind, KeyRange, Kind, Logging, Order, Output, OutputError,
-    OutputRecord, PersistentEngine, RecordContext, State, Storage, StorageConfig, StoreSpec, TopicId,
+    OutputRecord, PersistentEngine, RecordContext, RocksDbOptions, State, Storage, StorageConfig, StoreSpec, TopicId,
 };
 use kstreams_wire::{Headers, TopicName, TopicPartition};
 use proptest::collection::vec;
@@ -194,6 +194,7 @@ fn on_disk(directory: &std::path::Path) -> Storage {
         engine: PersistentEngine::Fjall,
         process_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         block_cache_bytes: 1 << 20,
+        rocksdb: RocksDbOptions::default(),
     });
     storage.expect("the directory is free")
 }
@@ -201,7 +202,7 @@ fn on_disk(directory: &std::path::Path) -> Storage {
 macro_rules! stores {
     ($($test:ident: $model:ty),* $(,)?) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(200))]
+            #![proptest_config(ProptestConfig::with_cases(80))]
             $(#[test]
             fn $test(steps in steps::<$model>()) {
                 play::<$model>(&Storage::in_memory(), steps);
@@ -212,7 +213,7 @@ macro_rules! stores {
             use super::*;
 
             proptest! {
-                #![proptest_config(ProptestConfig::with_cases(12))]
+                #![proptest_config(ProptestConfig::with_cases(8))]
                 $(#[test]
                 fn $test(steps in steps::<$model>()) {
                     let directory = tempfile::tempdir().expect("a directory");

@@ -29,6 +29,7 @@ impl Model for Versions {
         Kind::Versioned(VersionedLayout {
             history_ms: HISTORY,
             segment_ms: 20,
+            java_quirks: false,
         })
     }
 
@@ -69,7 +70,7 @@ impl Model for Versions {
                 told(store.latest(&[key]).expect("it can be read")),
                 self.at(key, i64::MAX)
             );
-            for time in (0..400).step_by(7) {
+            for time in (0..400).step_by(9) {
                 assert_eq!(
                     told(store.at(&[key], time).expect("it can be read")),
                     self.seen_at(key, time),

@@ -189,6 +189,10 @@ impl<'a> Versions<'a> {
             let (latest, _) = self.split_latest()?;
             if timestamp >= latest {
                 self.replace_latest(key, value, (timestamp, observed))?;
+                if value.is_none() && !self.layout.java_quirks {
+                    // The version may have been the only one: then nothing tells yet when the key was deleted.
+                    return self.put_first(key, None, timestamp);
+                }
                 return Ok(PutOutcome::Latest);
             }
             ends = Some(latest);
