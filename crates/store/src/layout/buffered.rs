@@ -10,6 +10,9 @@ use crate::context::RecordContext;
 const NONE: i32 = -1;
 const AS_PRIOR: i32 = -2;
 
+/// Bytes, or null.
+pub type Nullable<'a> = Option<&'a [u8]>;
+
 /// A buffered record, read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffered<'a> {
@@ -98,7 +101,7 @@ pub fn read_context(bytes: &[u8]) -> Option<RecordContext> {
 }
 
 /// The values of a change as old suppression changelogs have them: the old one, then the new one.
-pub fn split_change(bytes: &[u8]) -> Option<(Option<&[u8]>, Option<&[u8]>)> {
+pub fn split_change(bytes: &[u8]) -> Option<(Nullable<'_>, Nullable<'_>)> {
     let mut rest = Reader(bytes);
     let change = (rest.nullable()?, rest.nullable()?);
     rest.0.is_empty().then_some(change)
@@ -107,7 +110,8 @@ pub fn split_change(bytes: &[u8]) -> Option<(Option<&[u8]>, Option<&[u8]>)> {
 /// Texts are counted in the units of UTF-16, as in Java's strings.
 fn context_bytes(bytes: &[u8]) -> Option<usize> {
     let mut rest = Reader(bytes);
-    (rest.long()?, rest.long()?);
+    rest.long()?;
+    rest.long()?;
     let mut sum = 8 + 8 + 4 + rest.text()?.encode_utf16().count();
     rest.int()?;
     for _ in 0..rest.int()?.max(0) {
@@ -145,12 +149,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes with their length before them; no bytes at all for the length −1.
-    pub(crate) fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
+    pub(crate) fn nullable(&mut self) -> Option<Nullable<'a>> {
         let length = self.int()?;
         self.value(length)
     }
 
-    fn value(&mut self, length: i32) -> Option<Option<&'a [u8]>> {
+    fn value(&mut self, length: i32) -> Option<Nullable<'a>> {
         if length == NONE {
             return Some(None);
         }
@@ -166,9 +170,13 @@ impl<'a> Reader<'a> {
     /// Steps over a record context, and lends it.
     pub(crate) fn context(&mut self) -> Option<&'a [u8]> {
         let whole = self.0;
-        (self.long()?, self.long()?, self.text()?, self.int()?);
+        self.long()?;
+        self.long()?;
+        self.text()?;
+        self.int()?;
         for _ in 0..self.int()?.max(0) {
-            (self.text()?, self.nullable()?);
+            self.text()?;
+            self.nullable()?;
         }
         whole.get(..whole.len() - self.0.len())
     }

@@ -12,7 +12,7 @@ use crate::record::Data;
 use crate::serde::{Serde, SerdeError};
 
 /// A store of rows that wait for a partner, ordered by time, then side (right before left), then key.
-pub struct JoinRows<K, L, R>(PhantomData<fn() -> (K, L, R)>);
+pub struct JoinRows<K, L, R>(PhantomData<fn(K, L, R)>);
 
 impl<K: Data, L: Data, R: Data> StoreKind for JoinRows<K, L, R> {
     type Front = JoinRowsFront<K, L, R>;
