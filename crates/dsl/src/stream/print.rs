@@ -16,8 +16,11 @@ use crate::step::step;
 pub struct Printed<K, V> {
     to: Arc<Mutex<dyn Write + Send>>,
     label: Option<String>,
-    text: Arc<dyn Fn(&K, &V) -> String + Send + Sync>,
+    text: Text<K, V>,
 }
+
+/// What is printed of a key and a value.
+type Text<K, V> = Arc<dyn Fn(&K, &V) -> String + Send + Sync>;
 
 impl<K: Nullable, V: Nullable> Printed<K, V> {
     /// Prints to standard output.

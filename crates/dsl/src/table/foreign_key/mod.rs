@@ -28,7 +28,6 @@ mod resolve;
 mod right;
 mod send;
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test that misses its mark may panic")]
 mod vectors;
 
 use plan::{ForeignJoin, plan};

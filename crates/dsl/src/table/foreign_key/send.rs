@@ -89,6 +89,9 @@ pub(super) fn serialize<T: 'static>(
         })
 }
 
+/// A foreign key, and what it is told.
+type Told<KO> = Option<(Option<KO>, Instruction)>;
+
 pub(super) struct SendNode<K, V, KO> {
     sending: Arc<Sending<K, V, KO>>,
     hasher: RowHasher<V>,
@@ -126,11 +129,7 @@ impl<K: Data, V: Data, KO: Data> SendNode<K, V, KO> {
     }
 
     /// What is to be sent, at most twice, and to which foreign keys. Nothing, if the row never had and has none.
-    fn instructions(
-        &mut self,
-        old: Option<KO>,
-        new: Option<KO>,
-    ) -> Result<[Option<(Option<KO>, Instruction)>; 2], Error> {
+    fn instructions(&mut self, old: Option<KO>, new: Option<KO>) -> Result<[Told<KO>; 2], Error> {
         let same = match (&old, &new) {
             (Some(old), Some(new)) => self.same(old, new)?,
             _ => false,

@@ -32,25 +32,9 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
 ) -> Result<TablePlan<K, V2>> {
     let this = join.this.planned.get(PREFIX)?.clone();
     let other = join.other.planned.get(PREFIX)?.clone();
-    // Unlike filter and map_values, a join with options for its store has one, named or not.
-    let store = match table.given(PREFIX)? {
-        Some(options) => {
-            let name = draft.names.store(options.name.clone(), PREFIX)?;
-            let above = Serdes::with_keys_of(&join.this.serdes.borrow());
-            Some((name, table.settle(options, &above)))
-        }
-        None => {
-            table.settle(Materialized::new(), &Serdes::with_keys_of(&join.this.serdes.borrow()));
-            None
-        }
-    };
+    let store = store(draft, table, &Serdes::with_keys_of(&join.this.serdes.borrow()))?;
     let versioned = store.as_ref().is_some_and(|(_, options)| options.is_versioned());
-    let named = table.name.take(PREFIX)?;
-    let suffixed = |suffix: &str| named.as_ref().map(|name| format!("{name}-{suffix}"));
-    let (this_name, other_name) = (suffixed("join-this"), suffixed("join-other"));
-    let name = draft.names.or_draw(named, PREFIX)?;
-    let this_name = draft.names.or_draw(this_name, "KTABLE-JOINTHIS-")?;
-    let other_name = draft.names.or_draw(other_name, "KTABLE-JOINOTHER-")?;
+    let (name, sides) = names(draft, table)?;
     if !(join.required.this && join.required.other) {
         this.old_values.enable(Demand::Always);
     }
@@ -78,7 +62,7 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
     let lowered = Lowered {
         this,
         other,
-        names: (this_name, other_name),
+        names: sides,
         required: join.required,
         joiner: join.joiner,
     };
@@ -105,6 +89,32 @@ pub(super) fn plan<K: Data, V: Data, VO: Data, V2: Data>(
         rows,
         versioned,
     })
+}
+
+/// The name of the join's store, and the options for it. Unlike filter and map_values, a join with options has a store,
+/// named or not.
+fn store<K: Data, V: Data>(
+    draft: &mut Draft,
+    table: &TableNode<K, V>,
+    above: &Serdes<K, V>,
+) -> Result<Option<(String, Materialized<K, V>)>> {
+    let Some(options) = table.given(PREFIX)? else {
+        table.settle(Materialized::new(), above);
+        return Ok(None);
+    };
+    let name = draft.names.store(options.name.clone(), PREFIX)?;
+    Ok(Some((name, table.settle(options, above))))
+}
+
+/// The names of the join and of its two sides.
+fn names<K: Data, V: Data>(draft: &mut Draft, table: &TableNode<K, V>) -> Result<(String, (String, String))> {
+    let named = table.name.take(PREFIX)?;
+    let suffixed = |suffix: &str| named.as_ref().map(|name| format!("{name}-{suffix}"));
+    let (this, other) = (suffixed("join-this"), suffixed("join-other"));
+    let name = draft.names.or_draw(named, PREFIX)?;
+    let this = draft.names.or_draw(this, "KTABLE-JOINTHIS-")?;
+    let other = draft.names.or_draw(other, "KTABLE-JOINOTHER-")?;
+    Ok((name, (this, other)))
 }
 
 fn merge<K: Data, V: Data>(store: Option<TableStore<K, V>>) -> Box<dyn Node> {
