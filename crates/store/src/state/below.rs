@@ -373,6 +373,7 @@ impl Below {
             table: &self.buffer,
             slots: self.buffer.range(range, order),
             value: |value: &Option<Small>| value.as_deref(),
+            visited: None,
         };
         let resting = if range.is_empty() {
             None

@@ -4,6 +4,7 @@
 //! who is evicted first, and one of the dirty entries by last write, which is the order in which they are flushed. Sizes
 //! are counted as Kafka Streams counts them, so that the same budget evicts at the same record.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -174,6 +175,8 @@ pub(super) struct Cache {
     context: RecordContext,
     /// The entry touched last: a put mostly follows a get of the same key.
     recent: Slot,
+    /// Entries that ranges came by since the last change of the orders: they count as used.
+    visited: RefCell<Vec<Slot>>,
 }
 
 impl Cache {
@@ -190,6 +193,7 @@ impl Cache {
             origins: Vec::new(),
             context: RecordContext::none(-1),
             recent: NONE,
+            visited: RefCell::default(),
         }
     }
 
@@ -200,6 +204,7 @@ impl Cache {
 
     /// The slot of `key`, which becomes the one used last.
     pub(super) fn touch(&mut self, key: &[u8]) -> Option<Slot> {
+        self.settle();
         let slot = if self.entries.holds(self.recent, key) {
             self.recent
         } else {
@@ -208,6 +213,20 @@ impl Cache {
         self.recent = slot;
         self.used.move_to_front(&mut self.nodes, slot);
         Some(slot)
+    }
+
+    /// Where ranges note the entries that they come by.
+    pub(super) fn visited(&self) -> &RefCell<Vec<Slot>> {
+        &self.visited
+    }
+
+    /// Makes the entries that ranges came by those used last.
+    fn settle(&mut self) {
+        for slot in self.visited.get_mut().drain(..) {
+            if self.entries.at(slot).is_some() {
+                self.used.move_to_front(&mut self.nodes, slot);
+            }
+        }
     }
 
     /// The slot of `key`, left where it is.
@@ -253,6 +272,7 @@ impl Cache {
     }
 
     fn add(&mut self, key: &[u8], value: Option<&[u8]>, context: &RecordContext) -> Slot {
+        self.settle();
         let origin = self.origin(context);
         let mut entry = Entry {
             value: Small::default(),
@@ -307,6 +327,7 @@ impl Cache {
         if !self.budget.is_exceeded() {
             return None;
         }
+        self.settle();
         self.take(self.used.back()?)
     }
 
@@ -359,10 +380,12 @@ impl Cache {
         self.budget.change(self.bytes, 0);
         self.bytes = 0;
         self.recent = NONE;
+        self.visited.get_mut().clear();
     }
 
     /// Puts the [entries](Self::entries) in order.
     pub(super) fn index(&mut self) {
+        self.settle();
         self.entries.index();
     }
 

@@ -1,5 +1,6 @@
 //! Reads over a range: cache over write buffer over engine, as one ordered sequence.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use crate::engine::{Cause, Cursor};
@@ -8,13 +9,15 @@ use crate::identity::Identity;
 use crate::range::Order;
 use crate::small::Small;
 use crate::state::cache::Entry;
-use crate::table::{Slots, Table};
+use crate::table::{Slot, Slots, Table};
 
 /// A part of a table above the engine. A value of `None` hides what lies below.
 pub(super) struct Entries<'a, T> {
     pub(super) table: &'a Table<T>,
     pub(super) slots: Slots<'a>,
     pub(super) value: fn(&T) -> Option<&[u8]>,
+    /// Where to note the slots that were read, if anybody wants to know.
+    pub(super) visited: Option<&'a RefCell<Vec<Slot>>>,
 }
 
 /// The entries of a range, lent one by one. They stay as they were when the range was taken.
@@ -54,7 +57,11 @@ impl<'a, T> Layer<'a, T> {
 
 impl<'a, T> Entries<'a, T> {
     fn next(&mut self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-        let (key, held) = self.table.entry(self.slots.next()?)?;
+        let slot = self.slots.next()?;
+        if let Some(visited) = self.visited {
+            visited.borrow_mut().push(slot);
+        }
+        let (key, held) = self.table.entry(slot)?;
         Some((key, (self.value)(held)))
     }
 }

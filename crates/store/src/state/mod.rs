@@ -227,6 +227,7 @@ impl State {
             table: cache.entries(),
             slots: cache.entries().range(range, order),
             value: Entry::value,
+            visited: Some(cache.visited()),
         });
         self.below.indexed_range(range, order, cached)
     }

@@ -292,7 +292,8 @@ impl Closed<'_> {
 impl State {
     /// Copies the value of the row at work into the value read last, however old it is. Says whether there is one.
     fn copy_row(&mut self) -> Result<bool> {
-        let cached = self.cache.as_ref().and_then(|cache| cache.at(cache.find(&self.row)?));
+        let slot = self.cache.as_mut().and_then(|cache| cache.touch(&self.row));
+        let cached = self.cache.as_ref().and_then(|cache| cache.at(slot?));
         let Some(entry) = cached else {
             return self.below.read_any(&self.row, &mut self.value);
         };
