@@ -1,5 +1,6 @@
 //! Sources by pattern: topics that appear while the application runs are read, too.
 
+use kstreams::TopicName;
 use kstreams::prelude::*;
 
 use super::application::runs;
@@ -28,7 +29,7 @@ fn application(world: &World, state: &std::path::Path) -> KafkaStreams {
 }
 
 #[test]
-fn a_topic_that_appears_later_is_read_by_the_tasks_there_are() {
+fn topics_that_come_and_go_are_followed_by_the_tasks_there_are() {
     on_each_broker("patterns", |world| {
         world.topics(&["out", "in-a"], 2);
         world.topics(&["in-other", "within-c"], 2);
@@ -55,6 +56,16 @@ fn a_topic_that_appears_later_is_read_by_the_tasks_there_are() {
         world.topics(&["in-b"], 2);
         write("in-b", "b");
         eventually(|| all_are("ab"));
+
+        // A topic that goes takes nothing along but itself.
+        let gone = TopicName::from(world.name("in-b"));
+        let deleted = world.client().admin().delete_topics(&[gone]).expect("a broker");
+        assert!(deleted.values().all(Result::is_ok), "{deleted:?}");
+        write("in-a", "a");
+        eventually(|| all_are("aba"));
+        world.topics(&["in-c"], 2);
+        write("in-c", "c");
+        eventually(|| all_are("abac"));
         runs(&streams);
     });
 }

@@ -1,6 +1,8 @@
 //! The task that processes: buffered records go through its graph, and their offsets are committed when what they caused
 //! is safe.
 
+use std::collections::BTreeMap;
+
 use kstreams_store::{Changelog, ChangelogRecord, Output, State};
 use kstreams_topology::TaskId;
 use kstreams_topology::graph::{Clock, Graph};
@@ -8,7 +10,7 @@ use kstreams_wire::TopicPartition;
 use kstreams_wire::batch::Records;
 
 use crate::error::{Error, Result};
-use crate::inbox::{Admission, Inbox, Next, TaskConfig};
+use crate::inbox::{Admission, Inbox, Next, Queue, TaskConfig};
 use crate::lifecycle::TaskState;
 use crate::metadata::OffsetMetadata;
 
@@ -73,6 +75,10 @@ pub struct ActiveTask {
     state: TaskState,
     graph: Graph,
     inbox: Inbox,
+    /// Inputs whose topics are gone: there is nothing to be committed for them.
+    gone: Vec<TopicPartition>,
+    /// What processors remembered when it was last committed.
+    remembered: BTreeMap<String, i64>,
     processed: u64,
     restored: u64,
     /// Whether something happened since the last commit that has to be committed.
@@ -94,6 +100,8 @@ impl ActiveTask {
             state: TaskState::Created,
             graph,
             inbox: Inbox::new(known, config),
+            gone: Vec::new(),
+            remembered: BTreeMap::new(),
             processed: 0,
             restored: 0,
             dirty: false,
@@ -118,6 +126,13 @@ impl ActiveTask {
         self.inbox
             .add_queue(partition.clone(), input, self.graph.looks_ahead(input));
         Ok(())
+    }
+
+    /// Leaves an input out of all commits to come: its topic is gone, and brokers know no offsets of it.
+    pub fn abandon(&mut self, partition: &TopicPartition) {
+        if !self.gone.contains(partition) {
+            self.gone.push(partition.clone());
+        }
     }
 
     /// The input partitions.
@@ -187,6 +202,7 @@ impl ActiveTask {
         for input in inputs {
             self.take_up(input)?;
         }
+        self.remembered.clone_from(self.graph.processor_metadata());
         self.graph.set_wall_clock(now);
         self.dirty = false;
         Ok(self.graph.init(output)?)
@@ -340,9 +356,12 @@ impl ActiveTask {
         Ok(self.graph.flush(output)?)
     }
 
-    /// The offsets to commit, of the partitions that were read.
+    /// The offsets to commit: of the partitions that were read since the last commit, or of all if processors have
+    /// something new to remember.
     pub fn committable(&self) -> Vec<Committable> {
-        let queues = self.inbox.queues().iter().filter_map(|queue| {
+        let is_new = *self.graph.processor_metadata() != self.remembered;
+        let wanted = |queue: &&Queue| (is_new || queue.has_moved()) && !self.gone.contains(&queue.partition);
+        let queues = self.inbox.queues().iter().filter(wanted).filter_map(|queue| {
             Some(Committable {
                 partition: queue.partition.clone(),
                 offset: queue.committable()?,
@@ -371,6 +390,9 @@ impl ActiveTask {
             state.commit(offset)?;
         }
         self.inbox.set_committed();
+        if *self.graph.processor_metadata() != self.remembered {
+            self.remembered.clone_from(self.graph.processor_metadata());
+        }
         self.graph.take_commit_request();
         self.dirty = false;
         Ok(())

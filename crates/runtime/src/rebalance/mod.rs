@@ -52,6 +52,11 @@ impl Layout {
         !self.parts.parts.is_empty()
     }
 
+    /// Whether a source reads this topic by its name.
+    pub(crate) fn names(&self, topic: &TopicName) -> bool {
+        self.readers.contains_key(topic)
+    }
+
     /// The task that reads this partition.
     pub(crate) fn task(&self, partition: &TopicPartition) -> Option<TaskId> {
         let named = self.readers.get(&partition.topic).copied();

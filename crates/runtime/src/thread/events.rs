@@ -9,8 +9,8 @@ use kstreams_client::{ConsumerEvent, GroupEvent, Start};
 use kstreams_task::{Admission, Close, Input};
 use kstreams_topology::TaskId;
 use kstreams_topology::blueprint::ResetPolicy;
-use kstreams_wire::TopicPartition;
 use kstreams_wire::batch::Records;
+use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::{StreamThread, ThreadState};
@@ -97,6 +97,7 @@ impl StreamThread {
                 }
                 let (version, topics) = matched.topics();
                 self.matched = version;
+                self.abandon_gone();
                 self.consumer.subscribe(self.instance.layout.topics(topics), data);
                 Ok(())
             }
@@ -150,6 +151,24 @@ impl StreamThread {
         self.consumer.acknowledge(assigned.to_vec());
         self.go(ThreadState::PartitionsAssigned);
         Ok(())
+    }
+
+    /// Nothing is committed any more for topics that matched a pattern and are gone: no broker would take it.
+    pub(super) fn abandon_gone(&mut self) {
+        let (_, matched) = self.instance.matched.topics();
+        let layout = &self.instance.layout;
+        let is_gone = |topic: &TopicName| !layout.names(topic) && !matched.contains(topic);
+        for (_, owned) in self.tasks.iter_mut() {
+            let gone: Vec<_> = owned
+                .inputs
+                .iter()
+                .filter(|input| is_gone(&input.topic))
+                .cloned()
+                .collect();
+            if let Some(task) = owned.running() {
+                gone.iter().for_each(|partition| task.abandon(partition));
+            }
+        }
     }
 
     /// Commits, then closes these tasks. What could not be committed is done again by whoever gets them.

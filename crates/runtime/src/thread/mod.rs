@@ -160,6 +160,7 @@ impl StreamThread {
             }
             if self.matched != self.instance.matched.version() {
                 self.matched = self.instance.matched.version();
+                self.abandon_gone();
                 self.consumer.rejoin("other topics match the patterns");
             }
             let turned = self.turn();

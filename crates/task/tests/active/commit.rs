@@ -90,7 +90,7 @@ fn committed_times_are_taken_up_again() -> Shown {
         .iter()
         .map(|committable| OffsetMetadata::decode(&committable.metadata).partition_time)
         .collect();
-    assert_eq!(metadata, [30, 40]);
+    assert_eq!(metadata, [30], "nothing was read of the other one");
     Ok(())
 }
 
@@ -124,7 +124,7 @@ fn what_processors_remember_is_the_most_that_any_input_was_committed_with() -> S
         .into_iter()
         .map(|c| OffsetMetadata::decode(&c.metadata).processors)
         .collect();
-    assert_eq!(again, [expected.clone(), expected], "every input carries all of it");
+    assert_eq!(again, [expected], "an input carries all of it");
     Ok(())
 }
 
