@@ -205,9 +205,9 @@ impl Registry {
         Ok(found)
     }
 
-    fn collect_references<'a>(
+    fn collect_references(
         &self,
-        schema: &'a Schema,
+        schema: &Schema,
         seen: &mut Vec<(String, i32)>,
         found: &mut Vec<Arc<Schema>>,
     ) -> Result<()> {
