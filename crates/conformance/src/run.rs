@@ -230,6 +230,9 @@ fn build_failure(error: &CaseError) -> Json {
         CaseError::Build(
             kstreams_dsl::Error::UnnamedGlobalStore { .. } | kstreams_dsl::Error::GraceNeedsHistory { .. },
         ) => failure("build", -1, "java.lang.IllegalArgumentException", error),
+        CaseError::Build(kstreams_dsl::Error::UnmergeableRepartition { .. }) => {
+            failure("build", -1, STREAMS_EXCEPTION, error)
+        }
         CaseError::Build(_) | CaseError::Topology(_) => failure("build", -1, TOPOLOGY_EXCEPTION, error),
     }
 }

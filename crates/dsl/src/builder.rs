@@ -198,7 +198,7 @@ impl StreamsBuilder {
             draft.reuse_source_topics();
         }
         if options.optimization.merge_repartition_topics {
-            draft.merge_repartitions();
+            draft.merge_repartitions(&options)?;
         }
         if options.optimization.single_store_self_join {
             draft.single_store_self_joins();

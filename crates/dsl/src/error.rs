@@ -135,6 +135,13 @@ pub enum Error {
         /// The node.
         node: String,
     },
+    /// Java's optimiser refuses to merge repartition topics that have an operator above them in common. Only with
+    /// [`BuildOptions::java_quirks`](crate::BuildOptions::java_quirks).
+    #[error("repartition {node} cannot be merged with others: an operator above them is common to them")]
+    UnmergeableRepartition {
+        /// The repartition topic's source.
+        node: String,
+    },
     /// The topology refused what the program came to.
     #[error("could not build the topology")]
     Topology(#[from] kstreams_topology::Error),

@@ -3,24 +3,32 @@
 //! The search follows Java's, which is what decides the names of topics; see `formats.md` 1.6 in the design.
 
 use super::node::{Draft, Effect, Kind, NodeId, Repartition};
+use crate::builder::BuildOptions;
+use crate::error::{Error, Result};
 use crate::stream::draw_names;
 
 /// Key-changing nodes, each with the repartition topics that are there because of it.
 type Changers = Vec<(NodeId, Vec<NodeId>)>;
 
 impl Draft {
-    /// Merges repartition topics.
-    pub(crate) fn merge_repartitions(&mut self) {
+    /// Merges repartition topics. Java refuses to where an operator stands above several of them; so does this, if
+    /// its quirks are wanted.
+    pub(crate) fn merge_repartitions(&mut self, options: &BuildOptions) -> Result<()> {
         let mut changers = self.key_changers();
         self.move_to_merges(&mut changers);
         for (changer, replaced) in changers {
             if let Some(merged) = self.merged_repartition(changer, &replaced) {
                 for node in replaced {
-                    self.replace(changer, node, merged);
+                    let moved = self.replace(changer, node, merged);
+                    if options.java_quirks && !moved {
+                        let node = self.at(node).name.clone();
+                        return Err(Error::UnmergeableRepartition { node });
+                    }
                 }
                 self.link(changer, merged);
             }
         }
+        Ok(())
     }
 
     fn key_changers(&self) -> Changers {
@@ -86,8 +94,10 @@ impl Draft {
         Some(merged)
     }
 
-    fn replace(&mut self, changer: NodeId, replaced: NodeId, merged: NodeId) {
-        if let Some(below_changer) = self.find_above(replaced, &|node| self.has_parent(node, changer)) {
+    /// Takes a repartition out of its place. Whether what is between it and the key change had to be moved.
+    fn replace(&mut self, changer: NodeId, replaced: NodeId, merged: NodeId) -> bool {
+        let below_changer = self.find_above(replaced, &|node| self.has_parent(node, changer));
+        if let Some(below_changer) = below_changer {
             self.link(merged, below_changer);
             self.unlink(changer, below_changer);
         }
@@ -101,6 +111,7 @@ impl Draft {
         for parent in parents {
             self.unlink(parent, replaced);
         }
+        below_changer.is_some()
     }
 
     fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
