@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use kstreams::prelude::*;
-use kstreams::{EngineKind, OnUncaught};
+use kstreams::processor::{Context, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Processor};
+use kstreams::stores::{KeyValueStore, StoreHandle, StoreId, Stores};
+use kstreams::{BoxError, EngineKind, OnUncaught};
 
 use super::application::runs;
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -170,5 +172,87 @@ fn a_missing_topic_prevents_the_start() {
             format!("source topics are missing: {}", world.name("countries"))
         );
         assert!(streams.wait_for(State::Error, PATIENCE));
+    });
+}
+
+type Names = StoreHandle<KeyValueStore<String, String>>;
+
+/// Keeps names in capitals.
+struct Fill(Names);
+
+impl Processor for Fill {
+    type KIn = String;
+    type VIn = String;
+    type KOut = ();
+    type VOut = ();
+
+    fn stores(&self) -> Vec<StoreId> {
+        vec![self.0.id()]
+    }
+
+    fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
+        Ok(cx.store(self.0).put(&record.key, &record.value.to_uppercase())?)
+    }
+}
+
+/// Looks names up; whoever asks for `write` tries to change one.
+struct Greet(Names);
+
+impl FixedKeyProcessor for Greet {
+    type K = String;
+    type VIn = String;
+    type VOut = String;
+
+    fn process(
+        &mut self,
+        cx: &mut FixedKeyContext<'_, Self>,
+        record: FixedKeyRecord<String, String>,
+    ) -> Result<(), BoxError> {
+        if record.value() == "write" {
+            cx.store(self.0).put(record.key(), &"mine".to_owned())?;
+        }
+        let name = cx.store(self.0).get(record.value())?.unwrap_or_default();
+        Ok(cx.forward(record.with_value(format!("hello {name}")))?)
+    }
+}
+
+#[test]
+fn a_global_store_is_filled_by_its_processor_and_by_nobody_else() {
+    on_each_broker("global-store", |world| {
+        world.topics(&["names", "countries", "visits", "out"], 2);
+        world.write("names", &[("1", Some("ann"), 1), ("2", Some("bob"), 1)]);
+        let builder = StreamsBuilder::new();
+        let store = Stores::persistent("names").key_value::<String, String>();
+        let names = store.handle();
+        builder.add_global_store(store, world.name("names").as_str(), move || Fill(names));
+        builder
+            .global_table::<String, String>(world.name("countries").as_str())
+            .materialized("countries");
+        builder
+            .stream::<String, String>(world.name("visits").as_str())
+            .process_values(move || Greet(names))
+            .to(world.name("out").as_str());
+        let state = tempfile::tempdir().expect("a directory");
+        let config = StreamsConfig::new(&world.name("app"), &world.bootstrap)
+            .set("state.dir", state.path().display())
+            .set("commit.interval.ms", 100);
+        let said = Arc::new(Mutex::new(String::new()));
+        let told = said.clone();
+        let mut streams = KafkaStreams::new(builder.build().expect("a good topology"), config)
+            .expect("a good configuration")
+            .on_uncaught_error(move |error| {
+                *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
+                OnUncaught::ShutdownClient
+            });
+        streams.start().expect("a start");
+        world.write("visits", &[("a", Some("1"), 1), ("b", Some("2"), 1)]);
+        eventually(|| world.latest("out").len() == 2);
+        let found = world.latest("out");
+        assert_eq!(found.get("a").map(String::as_str), Some("hello ANN"));
+        assert_eq!(found.get("b").map(String::as_str), Some("hello BOB"));
+        world.write("visits", &[("c", Some("write"), 1)]);
+        assert!(streams.wait_for(State::Error, PATIENCE), "{}", streams.state());
+        let said = said.lock().expect("unpoisoned").clone();
+        assert!(said.contains("store \"names\" is global"), "{said}");
     });
 }
