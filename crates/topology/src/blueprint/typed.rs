@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use kstreams_store::Kind;
+
 use super::{NodeKind, NodeSpec, ResetPolicy, SinkTarget, Topics, Topology};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{DynamicTopic, Partitioner, SinkNode, SinkTopic, SourceNode};
 use crate::processor::{FixedKeyNode, FixedKeyProcessor, Processor, ProcessorNode};
 use crate::record::Nullable;
@@ -276,10 +278,20 @@ impl Topology {
         Ok(self)
     }
 
-    /// Adds a store. Processors that name its handle in `stores()` are connected when they are added.
+    /// Adds a store. Processors that name its handle in `stores()` are connected when they are added. An error if there is
+    /// one of this name, or if it is a window store with a retention shorter than its windows.
     pub fn add_store<S: StoreKind>(&mut self, store: StoreBuilder<S>) -> Result<StoreHandle<S>> {
         let handle = store.handle();
-        self.add_store_definition(store.into_definition(), &[])?;
+        let definition = store.into_definition();
+        if let Kind::Window(layout) = definition.spec.kind
+            && layout.retention_ms < layout.size_ms
+        {
+            return Err(Error::Topology(format!(
+                "window store {} forgets windows of {} ms after {} ms: its retention must not be shorter than they are",
+                definition.spec.name, layout.size_ms, layout.retention_ms
+            )));
+        }
+        self.add_store_definition(definition, &[])?;
         Ok(handle)
     }
 }

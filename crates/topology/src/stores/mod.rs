@@ -225,6 +225,33 @@ impl Stores {
     }
 
     /// Values by key and window, with the types' own serdes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kstreams_test_driver::MockProcessorContext;
+    /// use kstreams_topology::stores::{Stores, WindowOptions};
+    /// use kstreams_topology::{Window, Windowed};
+    ///
+    /// let (day, hour) = (Duration::from_secs(86_400), Duration::from_secs(3_600));
+    /// let mut task = MockProcessorContext::<String, i64>::new();
+    /// let visits = Stores::in_memory("visits").window::<String, i64>(WindowOptions::new(day, hour));
+    /// let visits = task.add_store(visits)?;
+    /// let mut visits = task.store(visits);
+    ///
+    /// let home = "home".to_owned();
+    /// visits.put(&home, Some(&3), 0)?;
+    /// visits.put(&home, Some(&5), 3_600_000)?;
+    /// assert_eq!(visits.fetch(&home, 3_600_000)?, Some(5));
+    /// let all: Result<Vec<_>, _> = visits.fetch_range(&home, 0, 7_200_000)?.collect();
+    /// assert_eq!(all?, [(0, 3), (3_600_000, 5)]);
+    ///
+    /// // A day later, the first window is out of sight.
+    /// visits.put(&home, Some(&1), 86_400_000)?;
+    /// let first = visits.all()?.next().transpose()?;
+    /// assert_eq!(first, Some((Windowed::new(home, Window::new(3_600_000, 7_200_000)), 5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn window<K, V>(self, options: WindowOptions) -> StoreBuilder<WindowStore<K, V>>
     where
         K: Data + DefaultSerde,
@@ -269,6 +296,29 @@ impl Stores {
     }
 
     /// Sessions, with the types' own serdes. A session is seen until the latest end is `retention` or more ahead of its own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kstreams_test_driver::MockProcessorContext;
+    /// use kstreams_topology::stores::Stores;
+    /// use kstreams_topology::{Window, Windowed};
+    ///
+    /// let mut task = MockProcessorContext::<String, i64>::new();
+    /// let clicks = task.add_store(Stores::in_memory("clicks").session::<String, i64>(Duration::from_secs(60)))?;
+    /// let mut clicks = task.store(clicks);
+    ///
+    /// let ada = "ada".to_owned();
+    /// let morning = Windowed::new(ada.clone(), Window::new(1_000, 4_000));
+    /// clicks.put(&morning, Some(&7))?;
+    /// // A click at 6,000 joins sessions that ended at most 3 seconds before.
+    /// let near = clicks.find_sessions(&ada, 3_000, 9_000)?.next().transpose()?;
+    /// assert_eq!(near, Some((morning.clone(), 7)));
+    /// clicks.remove(&morning)?;
+    /// clicks.put(&Windowed::new(ada.clone(), Window::new(1_000, 6_000)), Some(&8))?;
+    /// assert_eq!(clicks.fetch_session(&ada, 1_000, 6_000)?, Some(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn session<K, V>(self, retention: Duration) -> StoreBuilder<SessionStore<K, V>>
     where
         K: Data + DefaultSerde,
