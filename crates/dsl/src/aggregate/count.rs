@@ -53,10 +53,11 @@ pub(super) struct Count<C>(PhantomData<fn(C)>);
 
 impl<K, T, C: Data + From<i64> + Into<i64>> Aggregator<K, T, C> for Count<C> {
     fn apply(&self, _: &K, _: T, before: Option<C>, old: Old) -> Result<Applied<C>, BoxError> {
+        let tells = old.tells(before.is_some());
         let before: i64 = before.map_or(0, Into::into);
         Ok(Applied {
             new: Some(C::from(before.wrapping_add(1))),
-            old: (old == Old::Wanted).then(|| C::from(before)),
+            old: tells.then(|| C::from(before)),
         })
     }
 }

@@ -100,12 +100,9 @@ where
     F: Fn(&K, T, A) -> Result<Option<A::Inner>, BoxError> + Send + Sync + 'static,
 {
     fn apply(&self, key: &K, value: T, before: Option<A::Inner>, old: Old) -> Result<Applied<A::Inner>, BoxError> {
-        // A new key's first aggregate is an old value, too: tables below see it replaced, as in Java.
+        let tells = old.tells(before.is_some());
         let before = so_far(before).unwrap_or_else(&self.init);
-        let old = match old {
-            Old::Wanted => before.as_option().cloned(),
-            Old::Unwanted => None,
-        };
+        let old = if tells { before.as_option().cloned() } else { None };
         Ok(Applied {
             new: (self.fold)(key, value, before)?,
             old,

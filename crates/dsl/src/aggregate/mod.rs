@@ -41,13 +41,29 @@ pub(crate) trait Aggregator<K, T, A>: Send + Sync + 'static {
 /// Whether anybody below wants the aggregate as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Old {
-    Wanted,
     Unwanted,
+    /// If there was one.
+    Stored,
+    /// What a new aggregate begins with counts as one, too, as in Java: tables below subtract what they never added.
+    StoredOrFirst,
 }
 
 impl Old {
-    pub(crate) fn wanted_if(wanted: bool) -> Self {
-        if wanted { Self::Wanted } else { Self::Unwanted }
+    pub(crate) fn wanted_if(wanted: bool, java_quirks: bool) -> Self {
+        match (wanted, java_quirks) {
+            (false, _) => Self::Unwanted,
+            (true, false) => Self::Stored,
+            (true, true) => Self::StoredOrFirst,
+        }
+    }
+
+    /// Whether to tell the aggregate before; `existed` says whether it was stored.
+    pub(crate) fn tells(self, existed: bool) -> bool {
+        match self {
+            Self::Unwanted => false,
+            Self::Stored => existed,
+            Self::StoredOrFirst => true,
+        }
     }
 }
 
@@ -178,7 +194,7 @@ impl<K: Data, V: Nullable, T: 'static, A: Data, G: Aggregator<K, T, A>> Node for
             Some(stored) => (Some(stored.value), stored.timestamp.max(record.timestamp)),
             None => (None, record.timestamp),
         };
-        let old = Old::wanted_if(self.store.sends_old());
+        let old = Old::wanted_if(self.store.sends_old(), self.store.java_quirks());
         let applied = self.aggregator.apply(&key, value, before, old).map_err(Error::User)?;
         let value = Change {
             new: applied.new,

@@ -84,7 +84,7 @@ where
                 old: None,
             });
         };
-        let old = (old == Old::Wanted).then(|| before.clone());
+        let old = old.tells(true).then(|| before.clone());
         Ok(Applied {
             new: (self.combine)(before, value)?,
             old,

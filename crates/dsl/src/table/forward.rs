@@ -71,6 +71,7 @@ pub(crate) struct Forwarder<S> {
     handle: StoreHandle<S>,
     sends: Forward,
     cached: bool,
+    java_quirks: bool,
 }
 
 impl<S> Clone for Forwarder<S> {
@@ -79,6 +80,7 @@ impl<S> Clone for Forwarder<S> {
             handle: self.handle,
             sends: self.sends,
             cached: self.cached,
+            java_quirks: self.java_quirks,
         }
     }
 }
@@ -89,7 +91,16 @@ impl<S: CachedKind> Forwarder<S> {
             handle,
             sends,
             cached: false,
+            java_quirks: false,
         }
+    }
+
+    pub(crate) fn with_java_quirks(self, java_quirks: bool) -> Self {
+        Self { java_quirks, ..self }
+    }
+
+    pub(crate) fn java_quirks(&self) -> bool {
+        self.java_quirks
     }
 
     /// Tells the store what will be asked of it.

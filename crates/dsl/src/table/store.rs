@@ -52,7 +52,8 @@ impl<K: Data, V: Data> TableStore<K, V> {
             return Ok(Self::Versioned(add(lowering, StoreBuilder::new(spec, front))?, sends));
         }
         let handle = add(lowering, StoreBuilder::new(spec, front))?;
-        Ok(Self::Plain(Forwarder::new(handle, sends)))
+        let store = Forwarder::new(handle, sends);
+        Ok(Self::Plain(store.with_java_quirks(lowering.java_quirks())))
     }
 
     /// Tells the store what will be asked of it.
@@ -67,6 +68,14 @@ impl<K: Data, V: Data> TableStore<K, V> {
         match self {
             Self::Plain(store) => Some(store.handle()),
             Self::Versioned(..) => None,
+        }
+    }
+
+    /// Whether Java's mistakes are made, where a store has any.
+    pub(crate) fn java_quirks(&self) -> bool {
+        match self {
+            Self::Plain(store) => store.java_quirks(),
+            Self::Versioned(..) => false,
         }
     }
 

@@ -168,7 +168,7 @@ pub(in crate::aggregate) fn update_window<K: Data, T, A: Data>(
         timestamp,
         headers,
     } = record;
-    let old = Old::wanted_if(store.sends_old());
+    let old = Old::wanted_if(store.sends_old(), store.java_quirks());
     let mut view = store.view(cx);
     let (before, is_fetched) = match before {
         Before::Stored => (view.fetch(&key, window.start)?, true),

@@ -324,7 +324,7 @@ impl<K: Data, A: Data, W: WindowSpec> WindowTable<K, A, W> {
             (EmitStrategy::OnWindowUpdate, true) => Forward::NewAndOld,
             (EmitStrategy::OnWindowUpdate, false) => Forward::New,
         };
-        let store = Forwarder::new(builder.handle(), sends);
+        let store = Forwarder::new(builder.handle(), sends).with_java_quirks(lowering.java_quirks());
         lowering.store(builder.into_definition())?;
         let rows = store.clone();
         self.rows
