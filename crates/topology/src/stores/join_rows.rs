@@ -32,6 +32,7 @@ pub struct JoinRowsFront<K, L, R> {
     right: Arc<dyn Serde<R>>,
     row_key: Vec<u8>,
     value: Vec<u8>,
+    values: Vec<u8>,
     times: JoinTimes,
 }
 
@@ -98,6 +99,7 @@ impl<K: Data, L: Data, R: Data> JoinRowsFront<K, L, R> {
             right,
             row_key: Vec::new(),
             value: Vec::new(),
+            values: Vec::new(),
             times: JoinTimes::UNKNOWN,
         }
     }
@@ -158,9 +160,10 @@ impl<K: Data, L: Data, R: Data> JoinRowsView<'_, K, L, R> {
         self.front.encode_value(value)?;
         let front = &mut *self.front;
         let known = self.state.get(&mut self.write, &front.row_key)?;
-        let mut values = known.unwrap_or_default().to_vec();
-        list::push(&mut values, &front.value);
-        Ok(self.state.put(&mut self.write, &front.row_key, Some(&values))?)
+        front.values.clear();
+        front.values.extend_from_slice(known.unwrap_or_default());
+        list::push(&mut front.values, &front.value);
+        Ok(self.state.put(&mut self.write, &front.row_key, Some(&front.values))?)
     }
 
     /// Removes the rows of a key, time and side, if there are any: they found a partner.

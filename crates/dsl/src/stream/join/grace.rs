@@ -32,8 +32,8 @@ impl<K: Nullable, V: Nullable, R: Data, V2: Nullable, L: Look<K, V, R>> GraceNod
     pub(super) fn new(
         look: L,
         joiner: RowJoiner<K, V, R, V2>,
-        (buffer, grace_ms): (StoreHandle<TimeOrderedBuffer<K::Inner, V::Inner>>, i64),
-        keyless: KeylessWait,
+        buffer: StoreHandle<TimeOrderedBuffer<K::Inner, V::Inner>>,
+        (grace_ms, keyless): (i64, KeylessWait),
     ) -> Self {
         Self {
             look,

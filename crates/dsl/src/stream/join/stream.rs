@@ -125,7 +125,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
             (Some(left), Some(right)) => join(key, left, right).outcome().map(Some),
             _ => Ok(None),
         });
-        self.joined_stream(other, (JoinKind::Inner, windows, joiner))
+        self.joined_stream(other, JoinKind::Inner, windows, joiner)
     }
 
     /// Like [`join`](Self::join), but each left record without a match is in the result, too: once it is certain that there
@@ -178,7 +178,7 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
             let joined = left.map(|left| join(key, left, right).outcome());
             joined.transpose()
         });
-        self.joined_stream(other, (JoinKind::Left, windows, joiner))
+        self.joined_stream(other, JoinKind::Left, windows, joiner)
     }
 
     /// Like [`left_join`](Self::left_join), but the right records without a match are in the result, too. At least one of
@@ -217,13 +217,15 @@ impl<K: Nullable, V: Nullable> KStream<K, V> {
     {
         let joiner: PairJoiner<K, V::Inner, VR::Inner, V2> =
             Arc::new(move |key, left, right| join(key, left, right).outcome().map(Some));
-        self.joined_stream(other, (JoinKind::Outer, windows, joiner))
+        self.joined_stream(other, JoinKind::Outer, windows, joiner)
     }
 
     fn joined_stream<VR: Nullable, V2: Nullable>(
         &self,
         other: &KStream<K, VR>,
-        (kind, windows, joiner): (JoinKind, JoinWindows, PairJoiner<K, V::Inner, VR::Inner, V2>),
+        kind: JoinKind,
+        windows: JoinWindows,
+        joiner: PairJoiner<K, V::Inner, VR::Inner, V2>,
     ) -> Joined<K, V2, StreamJoin<V::Inner, VR::Inner>> {
         let options = StreamJoin::new();
         let join = StreamStream {

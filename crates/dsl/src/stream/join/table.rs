@@ -209,7 +209,7 @@ fn plan<K: Nullable, V: Nullable, VT: Data, V2: Nullable>(
                 stores.push(buffer.write(lowering)?);
                 Arc::new(move || {
                     let look = TableRow(source.open());
-                    Box::new(GraceNode::new(look, joiner.clone(), (handle, grace), wait))
+                    Box::new(GraceNode::new(look, joiner.clone(), handle, (grace, wait)))
                 })
             }
         };
