@@ -5,8 +5,9 @@
 //! offset and in one atomic batch. Typed views of it are made above this crate.
 //!
 //! Map, in reading order: `context` and `output` (what a task lends to its stores), `spec` (what a store is), `range`
-//! (which keys a read wants), `record` (what changelogs hold), `layout` (how values become bytes), `table` (the map inside everything), `engine` (where
-//! entries rest), `state` (the write path, the cache, the merge of reads), `storage` (the directory).
+//! (which keys a read wants), `record` (what changelogs hold), `layout` (how values become bytes), `table` (the map inside
+//! everything), `engine` (where entries rest), `state` (the write path, the cache, the merge of reads; in `state::kind`
+//! versions and buffers, whose rows are not their changelog's records), `storage` (the directory).
 
 pub mod context;
 pub mod error;
