@@ -7,8 +7,9 @@ use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kstreams_store::{
-    CacheBudget, Changelog, EngineKind, Forward, Kind, Logging, Output, OutputError, OutputRecord, PersistentEngine,
-    RecordContext, RocksDbOptions, State, Storage, StorageConfig, StoreSpec, TopicId, Write, layout,
+    CacheBudget, Changelog, EngineKind, Forward, Keys, Kind, Logging, Order, Output, OutputError, OutputRecord,
+    PersistentEngine, RecordContext, RocksDbOptions, Scan, State, Storage, StorageConfig, StoreSpec, TopicId,
+    WindowLayout, Write, layout,
 };
 use kstreams_wire::{Headers, TopicName, TopicPartition};
 
@@ -43,6 +44,10 @@ fn engines() -> Vec<(&'static str, Option<PersistentEngine>)> {
 }
 
 fn open(engine: Option<PersistentEngine>, directory: &Path, cache: Option<&CacheBudget>) -> State {
+    open_kind(Kind::TimestampedKeyValue, engine, directory, cache)
+}
+
+fn open_kind(kind: Kind, engine: Option<PersistentEngine>, directory: &Path, cache: Option<&CacheBudget>) -> State {
     let storage = match engine {
         None => Storage::in_memory(),
         Some(engine) => Storage::open(StorageConfig {
@@ -56,7 +61,7 @@ fn open(engine: Option<PersistentEngine>, directory: &Path, cache: Option<&Cache
     };
     let spec = StoreSpec {
         name: "counts".to_owned(),
-        kind: Kind::TimestampedKeyValue,
+        kind,
         engine: EngineKind::Persistent,
         caching: cache.is_some(),
         logging: Logging::enabled(),
@@ -216,5 +221,55 @@ fn restored(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, cached, committed, restored);
+/// What the two sides of a stream-stream join do with a record: one puts it into its window store, the other looks up the
+/// last ten seconds of its key. A record every ten milliseconds; an hour is kept, in segments of half an hour.
+fn windowed(criterion: &mut Criterion) {
+    const RECORDS: u64 = 10_000;
+    let keys = keys(1_000);
+    let mut group = criterion.benchmark_group("window put and fetch");
+    group.throughput(Throughput::Elements(RECORDS)).sample_size(20);
+    for (name, engine) in engines() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let layout = WindowLayout {
+            duplicates: true,
+            ..WindowLayout::new(3_600_000, 10_000)
+        };
+        let mut state = open_kind(Kind::Window(layout), engine, directory.path(), None);
+        let context = context();
+        let (mut now, mut offset) = (0, 0);
+        let mut order = shuffled(1_000);
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                for key in order.by_ref().take(RECORDS as usize) {
+                    now += 10;
+                    join(&mut state, &keys[key], now, &context);
+                }
+                offset += 1;
+                state.commit(Some(offset)).expect("commit");
+            });
+        });
+    }
+    group.finish();
+}
+
+fn join(state: &mut State, key: &[u8], now: i64, context: &RecordContext) {
+    let mut write = Write {
+        output: &mut Void,
+        context,
+    };
+    state.window_put(&mut write, key, now, Some(b"12345678")).expect("put");
+    let recent = Scan {
+        keys: Keys::One(key),
+        from: now - 10_000,
+        to: now,
+        start_to: i64::MAX,
+        order: Order::Forward,
+    };
+    let mut rows = state.scan(recent).expect("scan");
+    while let Some(row) = rows.next_row().expect("next") {
+        black_box(row);
+    }
+}
+
+criterion_group!(benches, cached, committed, restored, windowed);
 criterion_main!(benches);

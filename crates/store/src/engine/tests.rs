@@ -9,13 +9,17 @@ use crate::range::{KeyRange, Order};
 type Writes<'a> = &'a [(&'a str, Option<&'a str>)];
 
 fn write(engine: &mut dyn Engine, writes: Writes<'_>, offset: Option<i64>) {
+    write_dropping(engine, None, writes, offset);
+}
+
+fn write_dropping(engine: &mut dyn Engine, drop_before: Option<&[u8]>, writes: Writes<'_>, offset: Option<i64>) {
     let mut sorted: Vec<_> = writes
         .iter()
         .map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes)))
         .collect();
     sorted.sort_unstable();
     let batch = Batch {
-        drop_before: None,
+        drop_before,
         writes: &mut sorted.into_iter(),
         offset,
         positions: &[],
@@ -109,6 +113,19 @@ fn keys_of_zeros(engine: &mut dyn Engine) {
     assert_eq!(keys(engine, &KeyRange::all(), Order::Forward), "\0\0 \0\u{1} \u{1} ");
 }
 
+fn drops_what_is_before_a_key(engine: &mut dyn Engine) {
+    let entries = [
+        ("a", Some("va")),
+        ("b", Some("vb")),
+        ("ba", Some("vba")),
+        ("c", Some("vc")),
+    ];
+    write(engine, &entries, None);
+    write_dropping(engine, Some(b"ba"), &[("c", None), ("d", Some("vd"))], None);
+    assert_eq!(keys(engine, &KeyRange::all(), Order::Forward), "ba d ");
+    assert_eq!(read(engine, "a"), None);
+}
+
 fn counts_entries(engine: &mut dyn Engine) {
     write(engine, &[("a", Some("1")), ("b", Some("1"))], None);
     let mut writes = [(&b"c"[..], true)].into_iter();
@@ -121,6 +138,7 @@ fn memory() {
     ranges_both_ways(&mut MemoryEngine::default());
     keys_of_zeros(&mut MemoryEngine::default());
     counts_entries(&mut MemoryEngine::default());
+    drops_what_is_before_a_key(&mut MemoryEngine::default());
     let mut engine = MemoryEngine::default();
     write(&mut engine, &[("a", Some("1"))], None);
     let mut writes = [(&b"a"[..], true), (&b"b"[..], false)].into_iter();
@@ -171,6 +189,7 @@ fn on_disk(home_in: impl Fn(&Path) -> Box<dyn Home>) {
         ranges_both_ways(&mut *open(&*home, "0_0", "ranges"));
         keys_of_zeros(&mut *open(&*home, "0_0", "zeros"));
         counts_entries(&mut *open(&*home, "0_1", "counted"));
+        drops_what_is_before_a_key(&mut *open(&*home, "0_0", "dropped"));
     }
     let home = home_in(directory.path());
     let mut points = open(&*home, "0_0", "points");

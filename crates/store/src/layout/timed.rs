@@ -305,3 +305,58 @@ fn start(bytes: [u8; 8]) -> i64 {
 fn inside(bytes: [u8; 4]) -> i64 {
     i64::from(u32::from_be_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{SessionLayout, WindowLayout};
+
+    fn rows(duplicates: bool) -> Rows {
+        let layout = WindowLayout {
+            duplicates,
+            ..WindowLayout::new(120_000, 10)
+        };
+        Rows::of(Kind::Window(layout)).unwrap()
+    }
+
+    #[test]
+    fn changelog_keys_are_those_of_kafka_streams() {
+        let row = Row {
+            key: b"k",
+            time: 1000,
+            rest: 2,
+        };
+        let mut logged = Vec::new();
+        rows(true).logged(row, &mut logged);
+        assert_eq!(logged, [0x6b, 0, 0, 0, 0, 0, 0, 3, 0xe8, 0, 0, 0, 2]);
+        assert_eq!(rows(true).restored(&logged), Some(row));
+        let sessions = Rows::of(Kind::Session(SessionLayout::new(120_000))).unwrap();
+        sessions.logged(row, &mut logged);
+        assert_eq!(logged, [0x6b, 0, 0, 0, 0, 0, 0, 3, 0xe8, 0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(sessions.restored(&logged), Some(row));
+        assert_eq!(sessions.restored(&logged[..15]), None);
+    }
+
+    #[test]
+    fn rows_are_found_again_and_stand_in_their_segment() {
+        for rows in [rows(true), rows(false)] {
+            for (time, rest) in [(0, 0), (59_999, 0), (60_000, 0), (7 * 60_000 + 5, 0)] {
+                let row = Row {
+                    key: b"key",
+                    time,
+                    rest,
+                };
+                let mut bytes = Vec::new();
+                rows.by_key(row, &mut bytes);
+                assert!(Rows::is_by_key(&bytes));
+                assert_eq!(rows.row(&bytes), Some(row));
+                assert_eq!(Rows::segment_of(&bytes), Some(time / 60_000));
+                assert!(bytes[..] >= Rows::segment_start(time / 60_000)[..]);
+                assert!(bytes[..] < Rows::segment_start(time / 60_000 + 1)[..]);
+                rows.by_time(row, &mut bytes);
+                assert!(!Rows::is_by_key(&bytes));
+                assert_eq!(rows.row(&bytes), Some(row));
+            }
+        }
+    }
+}
