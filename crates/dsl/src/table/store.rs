@@ -19,7 +19,14 @@ pub(crate) enum TableStore<K, V> {
     /// It keeps the latest rows. A change is forwarded at once or, if the store is cached, when it leaves the cache.
     Plain(Forwarder<TimestampedKeyValueStore<K, V>>),
     /// It keeps all versions of a while, and is never cached.
-    Versioned(StoreHandle<VersionedKeyValueStore<K, V>>, Forward),
+    Versioned(StoreHandle<VersionedKeyValueStore<K, V>>, Sends),
+}
+
+/// What a versioned table's changes tell.
+#[derive(Clone, Copy)]
+pub(crate) struct Sends {
+    old: bool,
+    java_quirks: bool,
 }
 
 impl<K, V> Clone for TableStore<K, V> {
@@ -49,7 +56,15 @@ impl<K: Data, V: Data> TableStore<K, V> {
         let front = move |topic: &str| KeyValueFront::new(topic, key.clone(), value.clone());
         let sends = if sends_old { Forward::NewAndOld } else { Forward::New };
         if options.is_versioned() {
-            return Ok(Self::Versioned(add(lowering, StoreBuilder::new(spec, front))?, sends));
+            let java_quirks = lowering.java_quirks();
+            let handle = add(lowering, StoreBuilder::new(spec, front))?;
+            return Ok(Self::Versioned(
+                handle,
+                Sends {
+                    old: sends_old,
+                    java_quirks,
+                },
+            ));
         }
         let handle = add(lowering, StoreBuilder::new(spec, front))?;
         let store = Forwarder::new(handle, sends);
@@ -75,14 +90,14 @@ impl<K: Data, V: Data> TableStore<K, V> {
     pub(crate) fn java_quirks(&self) -> bool {
         match self {
             Self::Plain(store) => store.java_quirks(),
-            Self::Versioned(..) => false,
+            Self::Versioned(_, sends) => sends.java_quirks,
         }
     }
 
     pub(crate) fn sends_old(&self) -> bool {
         match self {
             Self::Plain(store) => store.sends_old(),
-            Self::Versioned(_, sends) => *sends == Forward::NewAndOld,
+            Self::Versioned(_, sends) => sends.old,
         }
     }
 
