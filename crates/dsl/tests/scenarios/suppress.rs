@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use kstreams_dsl::{Buffer, BuildOptions, KStream, KTable, SessionWindows, StreamsBuilder, Suppressed, TimeWindows};
+use kstreams_dsl::{
+    Buffer, BuildOptions, KStream, KTable, Materialized, SessionWindows, StreamsBuilder, Suppressed, TimeWindows,
+};
 use kstreams_test_driver::{TopologyTestDriver, record};
 use kstreams_topology::Windowed;
+use kstreams_topology::serde::{SessionWindowedSerde, StringSerde};
 
 use crate::harness::{check, check_quirk};
 
@@ -121,4 +124,38 @@ fn nodes_below_are_told_the_old_value_that_they_know() {
     }
     let last = driver.read_key_values(&output).expect("texts").pop();
     assert_eq!(last, Some(("g".to_owned(), "+2+x1-2+4".to_owned())));
+}
+
+#[test]
+fn what_cannot_be_held_back_is_refused() {
+    let refused = |program: &dyn Fn(&StreamsBuilder)| {
+        let builder = StreamsBuilder::new();
+        program(&builder);
+        builder.build().expect_err("the program is wrong").to_string()
+    };
+    let wait = || Suppressed::until_time_limit(ms(10), Buffer::unbounded());
+    let no_windows = refused(&|b| {
+        let table = b.table::<Windowed<String>, String>("in");
+        let table = table.key_serde(SessionWindowedSerde::new(StringSerde));
+        table
+            .suppress(Suppressed::until_window_closes(Buffer::unbounded()))
+            .named("hold");
+    });
+    assert!(no_windows.contains("hold waits for windows to close"), "{no_windows}");
+    let versions = refused(&|b| {
+        let options = Materialized::named("rows").versioned(ms(1000));
+        let table = b.table::<String, String>("in").materialized(options);
+        table.suppress(wait()).named("hold");
+    });
+    assert!(
+        versions.contains("hold cannot hold back the changes of a versioned table"),
+        "{versions}"
+    );
+    let stored = refused(&|b| {
+        b.table::<String, String>("in")
+            .suppress(wait())
+            .named("hold")
+            .materialized("st");
+    });
+    assert!(stored.contains("hold only holds changes back"), "{stored}");
 }
