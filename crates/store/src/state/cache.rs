@@ -51,8 +51,8 @@ impl CacheBudget {
         self.0.total.store(bytes, Ordering::Relaxed);
     }
 
-    fn is_exceeded(&self) -> bool {
-        self.used() > self.total()
+    fn is_exceeded_without(&self, bytes: usize) -> bool {
+        self.used().saturating_sub(bytes) > self.total()
     }
 
     fn change(&self, before: usize, after: usize) {
@@ -163,6 +163,8 @@ pub(super) struct Cache {
     budget: CacheBudget,
     rows: Option<Rows>,
     bytes: usize,
+    /// The bytes of evicted entries that still count.
+    held: usize,
     entries: Table<Entry>,
     /// One per slot of the entries.
     nodes: Vec<Node>,
@@ -186,6 +188,7 @@ impl Cache {
             budget: budget.clone(),
             rows,
             bytes: 0,
+            held: 0,
             entries: Table::default(),
             nodes: Vec::new(),
             used: List::default(),
@@ -324,11 +327,25 @@ impl Cache {
 
     /// Takes out the entry that was not used for longest, if the thread's stores are above their budget.
     pub(super) fn evict(&mut self) -> Option<Taken> {
-        if !self.budget.is_exceeded() {
+        if !self.budget.is_exceeded_without(self.held) {
             return None;
         }
         self.settle();
-        self.take(self.used.back()?)
+        let oldest = self.used.back()?;
+        let bytes = self.weight(oldest);
+        let taken = self.take(oldest)?;
+        if taken.dirty {
+            self.held += bytes;
+            self.budget.change(0, bytes);
+        }
+        Some(taken)
+    }
+
+    /// Gives back the bytes of evicted entries whose changes are forwarded by now. Kafka Streams counts them until then:
+    /// stores below that get these changes find the budget still exceeded, and evict, too.
+    pub(super) fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.budget.change(held, 0);
     }
 
     /// The dirty entry that was written first; it is clean from now on. The caller has to [`take`](Self::take) a deletion
@@ -377,6 +394,7 @@ impl Cache {
         self.nodes.clear();
         self.used = List::default();
         self.written = List::default();
+        self.release();
         self.budget.change(self.bytes, 0);
         self.bytes = 0;
         self.recent = NONE;
@@ -418,6 +436,7 @@ fn recall(context: &mut RecordContext, origins: &[Origin], entry: &Entry) {
 
 impl Drop for Cache {
     fn drop(&mut self) {
+        self.release();
         self.budget.change(self.bytes, 0);
     }
 }

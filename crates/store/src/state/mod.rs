@@ -254,6 +254,7 @@ impl State {
         if self.waiting.has_next() {
             return Ok(self.waiting.next());
         }
+        self.release_forwarded();
         while let Some((slot, passed)) = self.flush_one(output)? {
             if passed != Passed::Nothing {
                 let change = change(self.cache.as_ref(), self.left.as_ref(), slot);
@@ -271,7 +272,17 @@ impl State {
 
     /// The next of the changes that were pushed out of the cache.
     pub fn next_flushed(&mut self) -> Option<Flushed<'_>> {
+        self.release_forwarded();
         self.waiting.next()
+    }
+
+    /// What was evicted weighs nothing any more once all of it is forwarded.
+    fn release_forwarded(&mut self) {
+        if let Some(cache) = &mut self.cache
+            && !self.waiting.has_next()
+        {
+            cache.release();
+        }
     }
 
     /// Makes everything that was flushed durable: the buffered writes and the changelog offset in one atomic batch.
@@ -352,6 +363,7 @@ impl State {
                 self.flush(output)?;
             }
         }
+        self.release_forwarded();
         Ok(())
     }
 
