@@ -37,27 +37,43 @@ fn put(state: &mut State, key: &str, value: &str) {
         output: &mut Nowhere,
         context: &RecordContext::none(0),
     };
-    state.put(write, key.as_bytes(), Some(value.as_bytes())).unwrap();
+    state
+        .put(write, key.as_bytes(), Some(value.as_bytes()))
+        .expect("a store in memory does as it is told");
 }
 
 fn read(state: &mut State, key: &str) -> Option<String> {
-    let value = state.peek(key.as_bytes()).unwrap();
+    let value = state
+        .peek(key.as_bytes())
+        .expect("a store in memory does as it is told");
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 fn readers_see_commits(storage: &Storage, engine: EngineKind) -> (State, GlobalReader) {
-    let (mut writer, reader) = storage.global(&spec(engine)).unwrap();
-    let mut early = reader.state().unwrap();
+    let (mut writer, reader) = storage
+        .global(&spec(engine))
+        .expect("a store in memory does as it is told");
+    let mut early = reader.state().expect("a store in memory does as it is told");
     put(&mut writer, "a", "1");
     early.refresh();
     assert_eq!(read(&mut early, "a"), None, "not committed");
     assert_eq!(read(&mut writer, "a").as_deref(), Some("1"));
-    assert!(writer.commit_positions(&[("t-0".to_owned(), 7)]).unwrap());
+    assert!(
+        writer
+            .commit_positions(&[("t-0".to_owned(), 7)])
+            .expect("a store in memory does as it is told")
+    );
     early.refresh();
     assert_eq!(read(&mut early, "a").as_deref(), Some("1"));
-    assert_eq!(writer.position("t-0").unwrap(), Some(7));
-    assert_eq!(writer.position("t-1").unwrap(), None);
-    let late = read(&mut reader.state().unwrap(), "a");
+    assert_eq!(
+        writer.position("t-0").expect("a store in memory does as it is told"),
+        Some(7)
+    );
+    assert_eq!(
+        writer.position("t-1").expect("a store in memory does as it is told"),
+        None
+    );
+    let late = read(&mut reader.state().expect("a store in memory does as it is told"), "a");
     assert_eq!(late.as_deref(), Some("1"));
     (writer, reader)
 }
@@ -65,23 +81,39 @@ fn readers_see_commits(storage: &Storage, engine: EngineKind) -> (State, GlobalR
 #[test]
 fn a_store_in_memory_waits_for_its_readers_and_then_has_everything() {
     let (mut writer, reader) = readers_see_commits(&Storage::in_memory(), EngineKind::Memory);
-    let mut slow = reader.state().unwrap();
+    let mut slow = reader.state().expect("a store in memory does as it is told");
     put(&mut writer, "b", "2");
-    assert!(writer.commit_positions(&[]).unwrap());
+    assert!(
+        writer
+            .commit_positions(&[])
+            .expect("a store in memory does as it is told")
+    );
     put(&mut writer, "c", "3");
     assert!(
-        !writer.commit_positions(&[]).unwrap(),
+        !writer
+            .commit_positions(&[])
+            .expect("a store in memory does as it is told"),
         "the slow reader is two commits behind"
     );
     assert_eq!(read(&mut slow, "b"), None, "it reads what it had");
     assert_eq!(read(&mut writer, "c").as_deref(), Some("3"));
     slow.refresh();
-    assert!(writer.commit_positions(&[("t-1".to_owned(), 9)]).unwrap());
+    assert!(
+        writer
+            .commit_positions(&[("t-1".to_owned(), 9)])
+            .expect("a store in memory does as it is told")
+    );
     slow.refresh();
     let found = ["a", "b", "c"].map(|key| read(&mut slow, key).unwrap_or_default());
     assert_eq!(found, ["1", "2", "3"]);
-    assert_eq!(writer.position("t-0").unwrap(), Some(7));
-    assert_eq!(writer.position("t-1").unwrap(), Some(9));
+    assert_eq!(
+        writer.position("t-0").expect("a store in memory does as it is told"),
+        Some(7)
+    );
+    assert_eq!(
+        writer.position("t-1").expect("a store in memory does as it is told"),
+        Some(9)
+    );
 }
 
 #[test]
@@ -91,7 +123,11 @@ fn a_reader_cannot_write() {
         output: &mut Nowhere,
         context: &RecordContext::none(0),
     };
-    let refused = reader.state().unwrap().put(write, b"a", None).unwrap_err();
+    let refused = reader
+        .state()
+        .expect("a store in memory does as it is told")
+        .put(write, b"a", None)
+        .unwrap_err();
     assert_eq!(
         refused.to_string(),
         "store \"table\" is global: only the processor that fills it from its topic may write to it"
@@ -102,7 +138,7 @@ fn a_reader_cannot_write() {
 #[test]
 fn a_store_on_disk_keeps_entries_and_positions() {
     use kstreams_store::{PersistentEngine, RocksDbOptions, StorageConfig};
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a store in memory does as it is told");
     let open = || {
         Storage::open(StorageConfig {
             directory: directory.path().to_owned(),
@@ -111,22 +147,37 @@ fn a_store_on_disk_keeps_entries_and_positions() {
             block_cache_bytes: 1 << 20,
             rocksdb: RocksDbOptions::default(),
         })
-        .unwrap()
+        .expect("a store in memory does as it is told")
     };
     let storage = open();
     let (mut writer, reader) = readers_see_commits(&storage, EngineKind::Persistent);
     put(&mut writer, "lost", "x");
     writer.discard();
     drop(reader);
-    writer.close().unwrap();
+    writer.close().expect("a store in memory does as it is told");
     drop(storage);
     let storage = open();
-    let (mut writer, _) = storage.global(&spec(EngineKind::Persistent)).unwrap();
+    let (mut writer, _) = storage
+        .global(&spec(EngineKind::Persistent))
+        .expect("a store in memory does as it is told");
     assert_eq!(read(&mut writer, "a").as_deref(), Some("1"));
     assert_eq!(read(&mut writer, "lost"), None);
-    assert_eq!(writer.position("t-0").unwrap(), Some(7));
-    writer.close().unwrap();
-    storage.delete(kstreams_store::GLOBAL).unwrap();
-    let (mut writer, _) = storage.global(&spec(EngineKind::Persistent)).unwrap();
-    assert_eq!((read(&mut writer, "a"), writer.position("t-0").unwrap()), (None, None));
+    assert_eq!(
+        writer.position("t-0").expect("a store in memory does as it is told"),
+        Some(7)
+    );
+    writer.close().expect("a store in memory does as it is told");
+    storage
+        .delete(kstreams_store::GLOBAL)
+        .expect("a store in memory does as it is told");
+    let (mut writer, _) = storage
+        .global(&spec(EngineKind::Persistent))
+        .expect("a store in memory does as it is told");
+    assert_eq!(
+        (
+            read(&mut writer, "a"),
+            writer.position("t-0").expect("a store in memory does as it is told")
+        ),
+        (None, None)
+    );
 }
