@@ -87,7 +87,10 @@ fn committed_counts(world: &World) -> BTreeMap<String, Vec<i64>> {
         .admin()
         .list_offsets(&wanted, Isolation::ReadCommitted)
         .expect("a broker");
-    let end = |partition: &TopicPartition| ends[partition].as_ref().ok().and_then(|end| end.offset).unwrap_or(0);
+    let end = |partition: &TopicPartition| {
+        let listed = ends.get(partition).and_then(|end| end.as_ref().ok());
+        listed.and_then(|end| end.offset).unwrap_or(0)
+    };
     let starts: Vec<_> = partitions.iter().map(|p| (p.clone(), Start::Beginning)).collect();
     consumer.assign(&starts);
     let mut counts: BTreeMap<String, Vec<i64>> = BTreeMap::new();

@@ -3,6 +3,11 @@
 //! Each program in `cases/` is given to the compiler, and what it says is compared with the `.txt` beside it. With
 //! `BLESS=1` the texts are written anew.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a message without what it must have is to fail the test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;

@@ -45,10 +45,13 @@ impl Damage {
         match self {
             Self::Cut(at) => bytes.truncate(at.index(length + 1)),
             Self::Append(more) => bytes.extend(more),
-            Self::Set(at, byte) if length > 0 => bytes[at.index(length)] = byte,
+            Self::Set(at, byte) if length > 0 => {
+                bytes.get_mut(at.index(length)).into_iter().for_each(|set| *set = byte);
+            }
             Self::Count(at, count) if length >= 4 => {
                 let at = at.index(length - 3);
-                bytes[at..at + 4].copy_from_slice(&count.to_be_bytes());
+                let place = bytes.get_mut(at..at + 4).into_iter();
+                place.for_each(|place| place.copy_from_slice(&count.to_be_bytes()));
             }
             Self::Set(..) | Self::Count(..) => {}
         }
