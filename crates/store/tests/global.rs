@@ -1,10 +1,5 @@
 //! What global stores promise: one writes, others read whole commits, and positions go with the entries.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that meets what it does not expect is to fail there"
-)]
-
 use kstreams_store::{
     EngineKind, GlobalReader, Kind, Logging, Output, OutputError, OutputRecord, RecordContext, State, Storage,
     StoreSpec, TopicId, Write,
