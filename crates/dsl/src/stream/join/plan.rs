@@ -251,6 +251,7 @@ impl<K: Nullable, L: Data, R: Data, V: Nullable> Lowered<K, L, R, V> {
             windows: join.windows,
             joiner: join.joiner.clone(),
             unmatched: self.unmatched.as_ref().map(|store| store.handle),
+            java_quirks: lowering.java_quirks(),
         };
         let (others, theirs) = (rule.clone(), self.left.handle);
         let ours = self.right.handle;

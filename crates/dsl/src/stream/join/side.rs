@@ -17,6 +17,8 @@ pub(super) struct Rule<K: Nullable, L, R, V2> {
     pub(super) joiner: PairJoiner<K, L, R, V2>,
     /// Where records without a match wait. Inner joins have none, and neither have those that wait for nothing.
     pub(super) unmatched: Option<StoreHandle<JoinRows<K::Inner, L, R>>>,
+    /// Whether windows end where Java's do that would end behind the last timestamp.
+    pub(super) java_quirks: bool,
 }
 
 impl<K: Nullable, L, R, V2> Clone for Rule<K, L, R, V2> {
@@ -26,6 +28,7 @@ impl<K: Nullable, L, R, V2> Clone for Rule<K, L, R, V2> {
             windows: self.windows,
             joiner: self.joiner.clone(),
             unmatched: self.unmatched,
+            java_quirks: self.java_quirks,
         }
     }
 }
@@ -68,6 +71,13 @@ impl<K: Nullable, V, L: Data, R: Data, V2: Nullable, S: Side<L, R>> SideNode<K, 
             JoinSide::Left => self.rule.kind.is_left_outer(),
             JoinSide::Right => self.rule.kind.is_right_outer(),
         }
+    }
+
+    /// The time of the youngest record that one of this time meets. Where that is behind the last timestamp, Java's comes
+    /// out at 0.
+    fn last_match(&self, timestamp: i64) -> i64 {
+        let behind_all = if self.rule.java_quirks { 0 } else { i64::MAX };
+        timestamp.checked_add(self.after).unwrap_or(behind_all)
     }
 
     /// Gives the records without a match whose time is over, if it may be over for any.
@@ -243,7 +253,7 @@ where
             self.sweep_if_due(cx, store, &record)?;
         }
         let from = timestamp.saturating_sub(self.before).max(0);
-        let to = timestamp.saturating_add(self.after);
+        let to = self.last_match(timestamp);
         let mut matches = self.fetch(cx, key, (from, to))?;
         if matches.is_empty() && self.is_outer() {
             self.matches = matches;
