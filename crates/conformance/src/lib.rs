@@ -10,6 +10,7 @@ mod dump;
 mod engine;
 mod function;
 mod key;
+mod limit;
 mod notes;
 mod outputs;
 mod processor;

@@ -16,6 +16,7 @@ use serde_json::{Value as Json, json};
 use crate::case::{Case, CaseError, Input};
 use crate::dump::{Seen, stores};
 use crate::engine::Engine;
+use crate::limit::GivenUp;
 use crate::notes::Notes;
 use crate::outputs::outputs;
 use crate::program::{self, TopicTypes};
@@ -28,6 +29,9 @@ pub fn run(line: &str, engine: Engine) -> Json {
     };
     let name = case.name.clone();
     catch_unwind(AssertUnwindSafe(|| Run::new(case, engine).finish())).unwrap_or_else(|panic| {
+        if panic.is::<GivenUp>() {
+            return json!({"name": name, "error": {"phase": "limit"}});
+        }
         let message = panic.downcast_ref::<String>().map(String::as_str);
         let message = message
             .or_else(|| panic.downcast_ref::<&str>().copied())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Joiner, Spec, Typed};
 use crate::case::Result;
 use crate::key::Key;
+use crate::limit::Made;
 use crate::value::{Value, ValueType};
 
 /// The joiner of this name, for sides of these types.
@@ -32,7 +33,16 @@ pub(crate) fn joiner(text: &str, left: ValueType, right: ValueType) -> Result<Ty
         ),
         _ => return spec.unknown("joiner"),
     };
-    Ok(Typed { out, call })
+    let made = Made::default();
+    let counted: Joiner = Arc::new(move |key, left, right| {
+        let result = call(key, left, right);
+        made.count(match &result {
+            Some(Value::Text(text)) => text.len(),
+            _ => 0,
+        });
+        result
+    });
+    Ok(Typed { out, call: counted })
 }
 
 fn render(side: Option<&Value>) -> String {
