@@ -1,4 +1,4 @@
-//! Crashes of our process and of the broker: at-least-once holds, and a clean close leaves nothing to count twice.
+//! Crashes of our process and of the broker: each guarantee holds, and a clean close leaves nothing to count twice.
 
 use std::process::Command;
 use std::time::Duration;
@@ -64,6 +64,35 @@ fn ten_kills_lose_no_word() {
         "a clean close leaves nothing to restore in any of the four tasks:\n{}",
         lines.join("\n")
     );
+}
+
+#[test]
+fn ten_kills_count_every_word_exactly_once() {
+    let _turn = turn();
+    let Some(kafka) = kafka::real("ten_kills_count_every_word_exactly_once") else {
+        return;
+    };
+    let bootstrap = kafka.bootstrap();
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let folder = state.path().display().to_string();
+    let word_count = || {
+        let mut command = word_count(&bootstrap, &folder);
+        command
+            .arg("processing.guarantee=exactly_once_v2")
+            .arg("commit.interval.ms=100");
+        running(&mut command)
+    };
+    java::create_topic(&bootstrap, "out", 4);
+    java::load(&bootstrap, RECORDS, 1000, 4);
+    for round in 0..10 {
+        let program = word_count();
+        std::thread::sleep(Duration::from_millis(150 * round));
+        program.kill();
+    }
+    let program = word_count();
+    consumed(&bootstrap);
+    program.terminate();
+    assert_eq!(java::digest(&bootstrap, "out").long_sum, WORDS);
 }
 
 #[test]
