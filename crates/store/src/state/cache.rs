@@ -325,9 +325,10 @@ impl Cache {
         u32::try_from(number).expect("a task reads fewer than 2^32 topic partitions")
     }
 
-    /// Takes out the entry that was not used for longest, if the thread's stores are above their budget.
-    pub(super) fn evict(&mut self) -> Option<Taken> {
-        if !self.budget.is_exceeded_without(self.held) {
+    /// Takes out the entry that was not used for longest, if the thread's stores are above their budget. Of the evicted
+    /// entries that still count, those `on_the_way` from before this round of evictions make it exceeded, too.
+    pub(super) fn evict(&mut self, on_the_way: usize) -> Option<Taken> {
+        if !self.budget.is_exceeded_without(self.held.saturating_sub(on_the_way)) {
             return None;
         }
         self.settle();
@@ -339,6 +340,11 @@ impl Cache {
             self.budget.change(0, bytes);
         }
         Some(taken)
+    }
+
+    /// The bytes of evicted entries that still count.
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     /// Gives back the bytes of evicted entries whose changes are forwarded by now. Kafka Streams counts them until then:

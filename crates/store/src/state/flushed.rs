@@ -38,6 +38,11 @@ impl Waiting {
         self.taken < self.changes.len()
     }
 
+    /// Whether nothing waits and nothing was taken since the last [`clear`](Self::clear).
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// Adds what of a change passed.
     pub(super) fn push(&mut self, change: Flushed<'_>, passed: Passed, old: &[u8]) {
         if passed == Passed::Nothing {

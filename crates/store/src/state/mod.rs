@@ -276,11 +276,14 @@ impl State {
         self.waiting.next()
     }
 
-    /// What was evicted weighs nothing any more once all of it is forwarded.
+    /// What was evicted weighs nothing any more once all of it is forwarded: whoever asks for the next change is done with
+    /// the one before.
     fn release_forwarded(&mut self) {
-        if let Some(cache) = &mut self.cache
-            && !self.waiting.has_next()
-        {
+        if self.waiting.has_next() {
+            return;
+        }
+        self.waiting.clear();
+        if let Some(cache) = &mut self.cache {
             cache.release();
         }
     }
@@ -353,8 +356,9 @@ impl State {
 
     /// Pushes entries out while the thread's stores are above their budget. The first dirty one takes all dirty ones along.
     fn evict(&mut self, output: &mut dyn Output) -> Result<()> {
+        let on_the_way = self.cache.as_ref().map_or(0, Cache::held);
         while let Some(cache) = &mut self.cache
-            && let Some(left) = cache.evict()
+            && let Some(left) = cache.evict(on_the_way)
         {
             if left.dirty {
                 let change = left.change(cache.context());
@@ -363,7 +367,10 @@ impl State {
                 self.flush(output)?;
             }
         }
-        self.release_forwarded();
+        // The last change that was handed out may be on its way still: this may be a lookup by a node below.
+        if self.waiting.is_empty() {
+            self.release_forwarded();
+        }
         Ok(())
     }
 

@@ -342,6 +342,23 @@ fn stores_of_a_thread_share_the_budget() {
 }
 
 #[test]
+fn an_evicted_entry_counts_until_its_change_was_forwarded() {
+    let budget = CacheBudget::new(2 * ENTRY);
+    let mut bench = Bench::new(Kind::KeyValue, Some(&budget));
+    bench.state.forward(Forward::New);
+    for (key, timestamp) in [("a", 1), ("b", 2), ("c", 3)] {
+        bench.put(key, Some("1"), timestamp);
+    }
+    let forwarded = std::iter::from_fn(|| bench.state.next_flushed().map(forwarded));
+    assert_eq!(forwarded.take(3).count(), 3);
+    // A node below looks up what was evicted, while the last change is on its way.
+    assert_eq!(bench.get("a").as_deref(), Some("1"));
+    assert_eq!(budget.used(), 2 * ENTRY);
+    assert_eq!(bench.evicted(), []);
+    assert_eq!(budget.used(), ENTRY);
+}
+
+#[test]
 fn discard_forgets_cache_and_buffer() {
     let mut bench = Bench::cached(1000, Forward::New);
     bench.put("a", Some("1"), 1);
