@@ -9,7 +9,10 @@ use kstreams_topology::stores::ValueAndTimestamp;
 use kstreams_topology::{BoxError, Change, Data, Error, Record};
 
 use super::rows::GetRow;
-use super::{Demand, KTable, OldValues, RowGetter, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
+use super::{
+    Demand, KTable, OldValues, OptionalStore, RowGetter, RowSource, RowsPlan, StoredRows, TableNode, TablePlan,
+    TableStore,
+};
 use crate::error::Result;
 use crate::option::Serdes;
 use crate::plan::{Draft, Effect, Kind};
@@ -93,7 +96,7 @@ fn plan<K: Data, V: Data, V2: Data>(
         let factory = Arc::new(move || -> Box<dyn Node> {
             Box::new(MappedNode {
                 compute: compute.clone(),
-                store: store.clone(),
+                store: OptionalStore(store.clone()),
                 sends_old,
                 absence,
             })
@@ -183,7 +186,7 @@ impl<K: Data, V: Data, V2: Data> GetRow<K, V2> for MappedGetter<K, V, V2> {
 
 struct MappedNode<K: Data, V: Data, V2: Data> {
     compute: Compute<K, V, V2>,
-    store: Option<TableStore<K, V2>>,
+    store: OptionalStore<K, V2>,
     sends_old: bool,
     absence: Absence,
 }
@@ -197,7 +200,7 @@ impl<K: Data, V: Data, V2: Data> MappedNode<K, V, V2> {
     }
 
     fn old(&self, cx: &mut NodeContext<'_>, key: &K, above: Option<V>) -> Result<Option<V2>, Error> {
-        match &self.store {
+        match &self.store.0 {
             _ if !self.sends_old => Ok(None),
             Some(store) => Ok(store.get(cx, key)?.map(|stored| stored.value)),
             None => self.compute(key, above),
@@ -207,9 +210,7 @@ impl<K: Data, V: Data, V2: Data> MappedNode<K, V, V2> {
 
 impl<K: Data, V: Data, V2: Data> Node for MappedNode<K, V, V2> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        if let Some(store) = &mut self.store {
-            store.init(cx);
-        }
+        self.store.init(cx);
         Ok(())
     }
 
@@ -236,13 +237,10 @@ impl<K: Data, V: Data, V2: Data> Node for MappedNode<K, V, V2> {
             timestamp,
             headers,
         };
-        match &self.store {
-            Some(store) => store.put(cx, record),
-            None => cx.forward(record),
-        }
+        self.store.put(cx, record)
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
+        self.store.flush(cx)
     }
 }

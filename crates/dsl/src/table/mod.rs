@@ -20,6 +20,7 @@ mod group;
 mod join;
 mod map;
 mod mapped;
+mod optional;
 mod rows;
 mod source;
 mod store;
@@ -33,6 +34,7 @@ pub use transform::ValueTransformer;
 
 pub(crate) use forward::{CachedKind, Forwarder};
 pub(crate) use group::{Around, GroupedTableNode};
+pub(crate) use optional::OptionalStore;
 pub(crate) use rows::{GetRow, RowGetter, RowSource, RowsPlan, StoredRows};
 pub(crate) use source::table_source;
 pub(crate) use store::TableStore;

@@ -9,7 +9,7 @@ use kstreams_topology::{Change, Data, Error, Record};
 
 use kstreams_topology::blueprint::Topics;
 
-use super::{Demand, OldValues, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
+use super::{Demand, OldValues, OptionalStore, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
 use crate::error::{Error as BuildError, Result as BuildResult};
 use crate::option::{Consumed, Materialized, Serdes};
 use crate::plan::{Draft, Effect, Kind, Lowering, Site, TableSource};
@@ -122,7 +122,12 @@ pub(crate) fn lower_source_table<K: Data, V: Data>(
     (take, options, store_name): (TakeRow<K, V>, Materialized<K, V>, String),
 ) -> BuildResult<()> {
     if !table.is_stored() {
-        let factory: Factory = Arc::new(move || Box::new(SourceNode::<K, V> { take, store: None }));
+        let factory: Factory = Arc::new(move || {
+            Box::new(SourceNode::<K, V> {
+                take,
+                store: OptionalStore(None),
+            })
+        });
         return lowering.processor(site, factory, &[]);
     }
     let store = TableStore::lower(lowering, site, &options, store_name.clone(), table.sends_old.get())?;
@@ -135,21 +140,19 @@ pub(super) fn stored_source<K: Data, V: Data>(take: TakeRow<K, V>, store: TableS
     Arc::new(move || {
         Box::new(SourceNode {
             take,
-            store: Some(store.clone()),
+            store: OptionalStore(Some(store.clone())),
         })
     })
 }
 
 struct SourceNode<K: Data, V: Data> {
     take: TakeRow<K, V>,
-    store: Option<TableStore<K, V>>,
+    store: OptionalStore<K, V>,
 }
 
 impl<K: Data, V: Data> Node for SourceNode<K, V> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        if let Some(store) = &mut self.store {
-            store.init(cx);
-        }
+        self.store.init(cx);
         Ok(())
     }
 
@@ -164,15 +167,7 @@ impl<K: Data, V: Data> Node for SourceNode<K, V> {
             old: None,
             is_latest: true,
         };
-        let Some(store) = &self.store else {
-            return cx.forward(Record {
-                key,
-                value: change,
-                timestamp: record.timestamp,
-                headers: record.headers,
-            });
-        };
-        if let Some(before) = store.get(cx, &key)? {
+        if let Some(before) = self.store.get(cx, &key)? {
             if record.timestamp < before.timestamp {
                 tracing::warn!(
                     node = cx.node_name(),
@@ -181,9 +176,9 @@ impl<K: Data, V: Data> Node for SourceNode<K, V> {
                     "a row is replaced by an older record"
                 );
             }
-            change.old = store.sends_old().then_some(before.value);
+            change.old = self.store.sends_old().then_some(before.value);
         }
-        store.put(
+        self.store.put(
             cx,
             Record {
                 key,
@@ -195,6 +190,6 @@ impl<K: Data, V: Data> Node for SourceNode<K, V> {
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
+        self.store.flush(cx)
     }
 }

@@ -12,7 +12,7 @@ use kstreams_topology::{BoxError, Change, Data, Error, Record};
 
 use super::mapped::Mapped;
 use super::rows::GetRow;
-use super::{KTable, RowGetter, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
+use super::{KTable, OptionalStore, RowGetter, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
 use crate::error::Result;
 use crate::option::Serdes;
 use crate::plan::{Draft, Effect, Kind};
@@ -174,7 +174,7 @@ fn plan<T: ValueTransformer>(
         let factory = Arc::new(move || -> Box<dyn Node> {
             Box::new(TransformNode {
                 transformer: new(),
-                store: store.clone(),
+                store: OptionalStore(store.clone()),
                 sends_old,
             })
         });
@@ -268,7 +268,7 @@ impl<T: ValueTransformer> GetRow<T::K, T::VOut> for TransformedGetter<T> {
 
 struct TransformNode<T: ValueTransformer> {
     transformer: T,
-    store: Option<TableStore<T::K, T::VOut>>,
+    store: OptionalStore<T::K, T::VOut>,
     sends_old: bool,
 }
 
@@ -290,7 +290,7 @@ impl<T: ValueTransformer> Node for TransformNode<T> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> std::result::Result<(), Error> {
         let ready = self.transformer.init(&mut ProcessingContext::new(cx));
         ready.map_err(Error::from_user)?;
-        self.store.iter_mut().for_each(|store| store.init(cx));
+        self.store.init(cx);
         Ok(())
     }
 
@@ -302,7 +302,7 @@ impl<T: ValueTransformer> Node for TransformNode<T> {
             headers,
         } = input.take::<T::K, Change<T::VIn>>();
         let new = self.transform(cx, &key, change.new)?;
-        let old = match &self.store {
+        let old = match &self.store.0 {
             _ if !self.sends_old => None,
             Some(store) => store.get(cx, &key)?.map(|stored| stored.value),
             None => self.transform(cx, &key, change.old)?,
@@ -318,10 +318,7 @@ impl<T: ValueTransformer> Node for TransformNode<T> {
             timestamp,
             headers,
         };
-        match &self.store {
-            Some(store) => store.put(cx, record),
-            None => cx.forward(record),
-        }
+        self.store.put(cx, record)
     }
 
     fn punctuate(&mut self, cx: &mut NodeContext<'_>, timer: TimerId, now: i64) -> std::result::Result<(), Error> {
@@ -332,7 +329,7 @@ impl<T: ValueTransformer> Node for TransformNode<T> {
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> std::result::Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
+        self.store.flush(cx)
     }
 
     fn close(&mut self) -> std::result::Result<(), Error> {

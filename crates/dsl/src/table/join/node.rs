@@ -4,7 +4,7 @@ use kstreams_topology::graph::{Input, Node, NodeContext};
 use kstreams_topology::{Change, Data, Error, Record};
 
 use super::{Joiner, Required};
-use crate::table::{RowGetter, TableStore};
+use crate::table::{OptionalStore, RowGetter};
 
 /// Joins each change of one side with the current row of the other.
 pub(super) struct SideNode<K, V, VO, V2> {
@@ -64,24 +64,20 @@ impl<K: Data, V: Data, VO: Data, V2: Data> Node for SideNode<K, V, VO, V2> {
 
 /// Where the changes of both sides are changes of one table.
 pub(super) struct MergeNode<K, V> {
-    pub(super) store: Option<TableStore<K, V>>,
+    pub(super) store: OptionalStore<K, V>,
 }
 
 impl<K: Data, V: Data> Node for MergeNode<K, V> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.iter_mut().for_each(|store| store.init(cx));
+        self.store.init(cx);
         Ok(())
     }
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<(), Error> {
-        let record = input.take::<K, Change<V>>();
-        match &self.store {
-            Some(store) => store.put(cx, record),
-            None => cx.forward(record),
-        }
+        self.store.put(cx, input.take())
     }
 
     fn flush(&mut self, cx: &mut NodeContext<'_>) -> Result<(), Error> {
-        self.store.as_ref().map_or(Ok(()), |store| store.flush(cx))
+        self.store.flush(cx)
     }
 }

@@ -13,7 +13,9 @@ use super::{Joiner, Required};
 use crate::error::Result;
 use crate::option::{Materialized, Serdes};
 use crate::plan::{Draft, Effect, Kind, Lowering, Site};
-use crate::table::{Demand, OldValues, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore};
+use crate::table::{
+    Demand, OldValues, OptionalStore, RowSource, RowsPlan, StoredRows, TableNode, TablePlan, TableStore,
+};
 
 const PREFIX: &str = "KTABLE-MERGE-";
 
@@ -118,7 +120,9 @@ fn names<K: Data, V: Data>(draft: &mut Draft, table: &TableNode<K, V>) -> Result
 }
 
 fn merge<K: Data, V: Data>(store: Option<TableStore<K, V>>) -> Box<dyn Node> {
-    Box::new(MergeNode { store })
+    Box::new(MergeNode {
+        store: OptionalStore(store),
+    })
 }
 
 /// The two sides, when they are written.
