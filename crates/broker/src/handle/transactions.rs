@@ -77,13 +77,11 @@ pub(super) fn add_partitions(
     context: &Context,
     request: AddPartitionsToTxnRequest,
 ) -> AddPartitionsToTxnResponse {
-    let asking = Asking {
-        id: &request.v3_and_below_transactional_id,
-        producer: Producer {
-            id: *request.v3_and_below_producer_id,
-            epoch: request.v3_and_below_producer_epoch,
-        },
-    };
+    let asking = asking(
+        &request.v3_and_below_transactional_id,
+        request.v3_and_below_producer_id,
+        request.v3_and_below_producer_epoch,
+    );
     let wanted = &request.v3_and_below_topics;
     let topics = node.topics.borrow();
     let places = wanted.iter().flat_map(places_of);
@@ -133,13 +131,7 @@ pub(super) fn add_offsets(
     context: &Context,
     request: AddOffsetsToTxnRequest,
 ) -> AddOffsetsToTxnResponse {
-    let asking = Asking {
-        id: &request.transactional_id,
-        producer: Producer {
-            id: *request.producer_id,
-            epoch: request.producer_epoch,
-        },
-    };
+    let asking = asking(&request.transactional_id, request.producer_id, request.producer_epoch);
     let mut transactions = node.transactions.borrow_mut();
     let added = transactions.add_group(asking, &request.group_id, wall_clock_ms());
     let error = added.map_or_else(|error| fenced(error, context.version, 2), |()| 0);
@@ -172,13 +164,7 @@ pub(super) fn commit_offsets(
         });
         results.push((name.clone(), partitions.collect::<Vec<_>>()));
     }
-    let asking = Asking {
-        id: &request.transactional_id,
-        producer: Producer {
-            id: *request.producer_id,
-            epoch: request.producer_epoch,
-        },
-    };
+    let asking = asking(&request.transactional_id, request.producer_id, request.producer_epoch);
     let mut transactions = node.transactions.borrow_mut();
     let kept = match commits.is_empty() {
         true => Ok(()),
@@ -200,13 +186,7 @@ pub(super) fn commit_offsets(
 
 /// Whether it is the producer who commits, and a member of the group as it is now.
 fn may_commit(node: &Rc<Node>, context: &Context, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
-    let asking = Asking {
-        id: &request.transactional_id,
-        producer: Producer {
-            id: *request.producer_id,
-            epoch: request.producer_epoch,
-        },
-    };
+    let asking = asking(&request.transactional_id, request.producer_id, request.producer_epoch);
     let mut transactions = node.transactions.borrow_mut();
     let transaction = transactions
         .find(asking.id)
@@ -242,13 +222,7 @@ fn may_commit(node: &Rc<Node>, context: &Context, request: &TxnOffsetCommitReque
 
 /// Ends a transaction.
 pub(super) fn end(node: &Rc<Node>, context: &Context, request: EndTxnRequest) -> EndTxnResponse {
-    let asking = Asking {
-        id: &request.transactional_id,
-        producer: Producer {
-            id: *request.producer_id,
-            epoch: request.producer_epoch,
-        },
-    };
+    let asking = asking(&request.transactional_id, request.producer_id, request.producer_epoch);
     let outcome = match request.committed {
         true => Outcome::Commit,
         false => Outcome::Abort,
@@ -263,6 +237,17 @@ pub(super) fn end(node: &Rc<Node>, context: &Context, request: EndTxnRequest) ->
             .with_producer_epoch(producer.epoch),
         Ok(_) => EndTxnResponse::default(),
         Err(error) => EndTxnResponse::default().with_error_code(fenced(error, context.version, 2)),
+    }
+}
+
+/// Who asks, as requests say it.
+fn asking(id: &TransactionalId, producer_id: ProducerId, epoch: i16) -> Asking<'_> {
+    Asking {
+        id,
+        producer: Producer {
+            id: *producer_id,
+            epoch,
+        },
     }
 }
 
