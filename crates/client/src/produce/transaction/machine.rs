@@ -222,10 +222,7 @@ impl Machine {
         self.asks.clear();
         let (id, what) = (self.id.clone(), name(ask).to_owned());
         match code {
-            ErrorCode::PRODUCER_FENCED
-            | ErrorCode::INVALID_PRODUCER_EPOCH
-            | ErrorCode::INVALID_PRODUCER_ID_MAPPING
-            | ErrorCode::TRANSACTION_COORDINATOR_FENCED => self.fail(Error::Fenced { id, code }),
+            code if is_fencing(code) => self.fail(Error::Fenced { id, code }),
             ErrorCode::UNKNOWN_MEMBER_ID
             | ErrorCode::ILLEGAL_GENERATION
             | ErrorCode::FENCED_INSTANCE_ID
@@ -273,6 +270,17 @@ pub(crate) fn name(ask: Ask) -> &'static str {
         Ask::End(_, Outcome::Commit) => "commit",
         Ask::End(_, Outcome::Abort) => "abort",
     }
+}
+
+/// Whether somebody else writes under the transactional id by now.
+pub(super) fn is_fencing(code: ErrorCode) -> bool {
+    [
+        ErrorCode::PRODUCER_FENCED,
+        ErrorCode::INVALID_PRODUCER_EPOCH,
+        ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+        ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+    ]
+    .contains(&code)
 }
 
 /// What helps, if asking again may.

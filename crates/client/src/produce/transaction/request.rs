@@ -15,7 +15,7 @@ use kstreams_wire::messages::{
 use kstreams_wire::{TopicName, TopicPartition};
 
 use super::super::queue::Identity;
-use super::machine::{Answer, Ask, Machine, Outcome, Protocol, Remedy, remedy};
+use super::machine::{Answer, Ask, Machine, Outcome, Protocol, Remedy, is_fencing, remedy};
 use crate::cluster::{Cluster, NodeId};
 use crate::error::{Error, Result};
 use crate::group::{Committed, GroupMetadata};
@@ -222,15 +222,13 @@ async fn ask_to_add(cluster: &Cluster, id: &str, request: &AddPartitionsToTxnReq
 }
 
 fn refused(id: String, code: ErrorCode) -> Error {
-    match code {
-        ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::INVALID_PRODUCER_ID_MAPPING => {
-            Error::Fenced { id, code }
-        }
-        code => Error::Abortable {
-            id,
-            what: "adding partitions".to_owned(),
-            code,
-        },
+    if is_fencing(code) {
+        return Error::Fenced { id, code };
+    }
+    Error::Abortable {
+        id,
+        what: "adding partitions".to_owned(),
+        code,
     }
 }
 
