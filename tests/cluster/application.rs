@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use kstreams::prelude::*;
 use kstreams::{Headers, TopicName, TopicPartition};
 use kstreams_client::admin::{NewTopic, OffsetSpec};
 use kstreams_client::consume::Isolation;
 use kstreams_client::group::Stability;
-use kstreams_client::{ConsumerConfig, ConsumerEvent, ProducerConfig, ProducerRecord, Start};
+use kstreams_client::{ProducerConfig, ProducerRecord};
 
 use super::{PATIENCE, World, eventually};
 
@@ -92,32 +91,12 @@ impl<'a> WordCount<'a> {
     }
 
     fn read(&self, topic: &str, mut each: impl FnMut(String, i64)) {
-        let client = self.world.client();
-        let mut consumer = client.consumer(ConsumerConfig::default());
-        let partitions = self.partitions_of(&self.world.name(topic));
-        let ends = self.ends(&partitions);
-        let starts: Vec<_> = partitions.iter().map(|p| (p.clone(), Start::Beginning)).collect();
-        consumer.assign(&starts);
-        let deadline = Instant::now() + PATIENCE;
-        while ends
-            .iter()
-            .any(|(p, end)| *end > 0 && consumer.position(p).is_none_or(|at| at < *end))
-        {
-            assert!(Instant::now() < deadline, "{topic} cannot be read");
-            for event in consumer.poll(Duration::from_millis(100)) {
-                if let ConsumerEvent::Fetched { records, .. } = event {
-                    for mut batch in records {
-                        while let Some(record) = batch.next().expect("a good batch") {
-                            let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-                            let value = record
-                                .value
-                                .and_then(|v| v.try_into().ok())
-                                .map_or(-1, i64::from_be_bytes);
-                            each(key, value);
-                        }
-                    }
-                }
-            }
+        for (key, value) in self.world.read_raw(&self.world.name(topic)) {
+            let value = value.and_then(|value| value.try_into().ok());
+            each(
+                String::from_utf8_lossy(&key).into_owned(),
+                value.map_or(-1, i64::from_be_bytes),
+            );
         }
     }
 

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use kstreams::prelude::*;
-use kstreams::{Headers, TopicName, TopicPartition};
-use kstreams_client::admin::{NewTopic, OffsetSpec};
+use kstreams::{Headers, TopicName};
 use kstreams_client::consume::Isolation;
-use kstreams_client::{ConsumerConfig, ConsumerEvent, ProducerConfig, ProducerRecord, Start};
+use kstreams_client::{ProducerConfig, ProducerRecord};
 
 use super::application::{metric, runs};
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -49,13 +47,6 @@ fn application(world: &World, state: &Path, fuse: &Arc<AtomicU32>) -> KafkaStrea
     streams
 }
 
-fn partitions(world: &World, topic: &str) -> Vec<TopicPartition> {
-    let topic = TopicName::from(world.name(topic));
-    (0..PARTITIONS)
-        .map(|number| TopicPartition::new(topic.clone(), number))
-        .collect()
-}
-
 /// Writes `times` records of each key.
 fn write(world: &World, times: u32) {
     let mut producer = world.client().producer(ProducerConfig::default());
@@ -76,45 +67,14 @@ fn write(world: &World, times: u32) {
 
 /// The committed counts of each key, in the order in which they were emitted.
 fn committed_counts(world: &World) -> BTreeMap<String, Vec<i64>> {
-    let client = world.client();
-    let mut consumer = client.consumer(ConsumerConfig {
-        isolation: Isolation::ReadCommitted,
-        ..ConsumerConfig::default()
-    });
-    let partitions = partitions(world, "out");
-    let wanted: Vec<_> = partitions.iter().map(|p| (p.clone(), OffsetSpec::Latest)).collect();
-    let ends = client
-        .admin()
-        .list_offsets(&wanted, Isolation::ReadCommitted)
-        .expect("a broker");
-    let end = |partition: &TopicPartition| {
-        let listed = ends.get(partition).and_then(|end| end.as_ref().ok());
-        listed.and_then(|end| end.offset).unwrap_or(0)
-    };
-    let starts: Vec<_> = partitions.iter().map(|p| (p.clone(), Start::Beginning)).collect();
-    consumer.assign(&starts);
     let mut counts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while partitions
-        .iter()
-        .any(|p| end(p) > 0 && consumer.position(p).is_none_or(|at| at < end(p)))
-    {
-        assert!(std::time::Instant::now() < deadline, "the output cannot be read");
-        for event in consumer.poll(Duration::from_millis(50)) {
-            let ConsumerEvent::Fetched { records, .. } = event else {
-                continue;
-            };
-            for mut batch in records {
-                while let Some(record) = batch.next().expect("a good batch") {
-                    let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-                    let value = record
-                        .value
-                        .and_then(|value| value.try_into().ok())
-                        .map_or(-1, i64::from_be_bytes);
-                    counts.entry(key).or_default().push(value);
-                }
-            }
-        }
+    for (key, value) in world.read_isolated(&world.name("out"), Isolation::ReadCommitted) {
+        let value = value.and_then(|value| value.try_into().ok());
+        let key = String::from_utf8(key).expect("text");
+        counts
+            .entry(key)
+            .or_default()
+            .push(value.map_or(-1, i64::from_be_bytes));
     }
     counts
 }
@@ -124,9 +84,7 @@ fn failures_leave_no_trace_in_what_is_committed() {
     const TIMES: u32 = 60;
     const ROUNDS: [u32; 5] = [1, 40, 130, 200, 290];
     on_each_broker("exactly-once", |world| {
-        for topic in ["in", "out"] {
-            world.create(NewTopic::new(TopicName::from(world.name(topic)), PARTITIONS));
-        }
+        world.topics(&["in", "out"], PARTITIONS);
         let state = tempfile::tempdir().expect("a directory");
         let fuse = Arc::new(AtomicU32::new(0));
         for blows_after in ROUNDS {

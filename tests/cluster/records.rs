@@ -36,8 +36,16 @@ impl World {
 
     /// All records of a topic, by its full name, from the beginning to its end: key and value.
     pub(super) fn read_raw(&self, topic: &str) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let ends = self.ends(topic);
-        let mut consumer = self.client().consumer(ConsumerConfig::default());
+        self.read_isolated(topic, Isolation::ReadUncommitted)
+    }
+
+    /// Like [`read_raw`](Self::read_raw), but of transactions the committed ones only, if that is asked for.
+    pub(super) fn read_isolated(&self, topic: &str, isolation: Isolation) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let ends = self.isolated_ends(topic, isolation);
+        let mut consumer = self.client().consumer(ConsumerConfig {
+            isolation,
+            ..ConsumerConfig::default()
+        });
         let starts: Vec<_> = ends.keys().map(|p| (p.clone(), Start::Beginning)).collect();
         consumer.assign(&starts);
         let mut found = Vec::new();
@@ -73,6 +81,10 @@ impl World {
 
     /// Where the partitions of a topic end.
     pub(super) fn ends(&self, topic: &str) -> BTreeMap<TopicPartition, i64> {
+        self.isolated_ends(topic, Isolation::ReadUncommitted)
+    }
+
+    fn isolated_ends(&self, topic: &str, isolation: Isolation) -> BTreeMap<TopicPartition, i64> {
         let admin = self.client().admin();
         let name = TopicName::from(topic);
         let described = admin.describe_topics(std::slice::from_ref(&name)).expect("a broker");
@@ -83,9 +95,7 @@ impl World {
         let wanted: Vec<_> = (0..count)
             .map(|at| (TopicPartition::new(name.clone(), at), OffsetSpec::Latest))
             .collect();
-        let listed = admin
-            .list_offsets(&wanted, Isolation::ReadUncommitted)
-            .expect("a broker");
+        let listed = admin.list_offsets(&wanted, isolation).expect("a broker");
         listed
             .into_iter()
             .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))
