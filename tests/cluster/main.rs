@@ -4,6 +4,7 @@ mod admin;
 mod application;
 mod exactly_once;
 mod global;
+mod guarantees;
 mod lifecycle;
 mod member;
 mod membership;

@@ -184,7 +184,7 @@ impl Settings {
         let guarantee = guarantee(&values);
         let properties = |role: Role| isolated(role.properties(config), guarantee);
         let main = properties(Role::MainConsumer)?;
-        let restore = properties(Role::RestoreConsumer)?;
+        let restore = committed(properties(Role::RestoreConsumer)?);
         let producer = with_default(Role::Producer.properties(config), "linger.ms", "100");
         let commit = commit(&values, guarantee);
         Ok(Self {
@@ -240,19 +240,27 @@ fn guarantee(values: &Values<'_>) -> Guarantee {
     }
 }
 
+const ISOLATION_LEVEL: &str = "isolation.level";
+const READ_COMMITTED: &str = "read_committed";
+
+/// The restore consumer's properties: it reads what is committed under either guarantee. The application may have run under
+/// exactly-once before, and what a transaction of that time wrote and aborted was never state.
+fn committed(mut properties: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    properties.insert(ISOLATION_LEVEL.to_owned(), READ_COMMITTED.to_owned());
+    properties
+}
+
 /// A consumer's properties: under exactly-once it reads what is committed, and nothing else.
 fn isolated(
     mut properties: BTreeMap<String, String>,
     guarantee: Guarantee,
 ) -> Result<BTreeMap<String, String>, ConfigError> {
-    const KEY: &str = "isolation.level";
-    const READ_COMMITTED: &str = "read_committed";
     if guarantee == Guarantee::AtLeastOnce {
         return Ok(properties);
     }
-    match properties.insert(KEY.to_owned(), READ_COMMITTED.to_owned()) {
+    match properties.insert(ISOLATION_LEVEL.to_owned(), READ_COMMITTED.to_owned()) {
         Some(value) if value.trim() != READ_COMMITTED => Err(ConfigError::Value {
-            key: KEY.to_owned(),
+            key: ISOLATION_LEVEL.to_owned(),
             value,
             allowed: "read_committed with exactly_once_v2".to_owned(),
         }),
