@@ -207,6 +207,7 @@ impl Run {
         ErrorHandlers {
             deserialization: deserialization.deserialization.clone(),
             processing: processing.processing.clone(),
+            production: None,
         }
     }
 

@@ -51,12 +51,21 @@ pub use kstreams_runtime::{
 };
 pub use kstreams_store::{EngineKind, Logging, RecordContext, RocksDbOptions};
 pub use kstreams_topology::blueprint::ResetPolicy;
-pub use kstreams_topology::graph::{Clock, ErrorHandlers, Failure, Partitions, Response, TimerId};
+pub use kstreams_topology::graph::{Clock, Partitions, TimerId};
 pub use kstreams_topology::{
     BoxError, Change, Data, DefaultSerde, Nullable, Record, Serde, SerdeError, TaskId, TimestampExtractor, Topology,
     Window, Windowed, processor, serde, stores,
 };
 pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
+
+/// What becomes of records that cannot be read, processed or sent: handlers, and the dead letters that they write.
+pub mod errors {
+    pub use kstreams_topology::exception::{Exception, java_exception};
+    pub use kstreams_topology::graph::{
+        DeadLetter, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,
+        ProductionOutcome, ProductionResponse, Response, Stage,
+    };
+}
 
 /// What the errors of building a program say.
 pub use kstreams_dsl::Error as BuildError;

@@ -84,6 +84,14 @@ impl Error {
         }
     }
 
+    /// The error of user code as user code made it; of other errors the error itself.
+    pub(crate) fn into_user(self) -> BoxError {
+        match self {
+            Error::User(theirs) => theirs,
+            ours => Box::new(ours),
+        }
+    }
+
     /// Whether the processing handler may decide about it: the record or the code is to blame, and nobody decided yet.
     pub fn is_record_failure(&self) -> bool {
         matches!(self, Error::User(_) | Error::Serialization { .. })

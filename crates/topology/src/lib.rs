@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`record`] | records as user code sees them, and the types that may be in one |
 //! | [`serde`] | values to bytes and back |
+//! | [`exception`] | what Java would have thrown |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`heap`] | what is due first, with ties as Java breaks them |
 //! | [`pattern`] | regular expressions over topic names |
@@ -15,6 +16,7 @@
 
 pub mod blueprint;
 pub mod error;
+pub mod exception;
 pub mod graph;
 pub mod heap;
 pub mod pattern;

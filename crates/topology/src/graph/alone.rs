@@ -63,6 +63,7 @@ impl Alone {
             parts: &mut self.0.parts,
             output,
             node: 0,
+            raw: None,
         }
     }
 

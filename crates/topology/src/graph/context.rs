@@ -6,7 +6,7 @@ use kstreams_store::{Output, RecordContext, State, Write};
 
 use super::parts::Parts;
 use super::timers::Schedule;
-use super::{Clock, Input, Node, TimerId};
+use super::{Clock, Input, Node, RawRecord, TimerId};
 use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::stores::{StoreHandle, StoreId, StoreKind};
@@ -17,6 +17,8 @@ pub struct NodeContext<'a> {
     pub(super) parts: &'a mut Parts,
     pub(super) output: &'a mut dyn Output,
     pub(super) node: usize,
+    /// The input record being processed, undecoded; `None` if there is none.
+    pub(super) raw: Option<&'a RawRecord<'a>>,
 }
 
 /// What [`NodeContext::enter`] replaced, to be put back when the children are done.
@@ -45,6 +47,7 @@ impl NodeContext<'_> {
             parts: self.parts,
             output: self.output,
             node: self.node,
+            raw: self.raw,
         }
     }
 
@@ -119,7 +122,9 @@ impl NodeContext<'_> {
     /// Does something as if `context` were the record being processed.
     pub fn process_as<T>(&mut self, context: RecordContext, process: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.parts.record, context);
+        let raw = self.raw.take();
         let outcome = process(self);
+        self.raw = raw;
         self.parts.record = before;
         outcome
     }
@@ -155,12 +160,13 @@ impl NodeContext<'_> {
             parts: self.parts,
             output: self.output,
             node: at,
+            raw: self.raw,
         };
         let result = call(node.as_mut(), &mut cx);
         self.parts.put_back(at, node);
         match result {
             Ok(()) => Ok(()),
-            Err(error) => self.parts.failed(at, error),
+            Err(error) => self.failed(at, error),
         }
     }
 

@@ -10,9 +10,10 @@ use crate::error::Error;
 use crate::record::Record;
 
 mod alone;
+mod ask;
 mod builder;
 mod context;
-mod handler;
+pub mod handler;
 mod parts;
 mod run;
 mod sink;
@@ -22,7 +23,10 @@ mod timers;
 pub use alone::{Alone, Scheduled, Tap};
 pub use builder::GraphBuilder;
 pub use context::NodeContext;
-pub use handler::{ErrorHandlers, Failure, FailureHandler, Response};
+pub use handler::{
+    DeadLetter, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,
+    ProductionOutcome, ProductionResponse, Response, Stage,
+};
 pub use parts::{InputId, SourceTopics, StoreAccess, Totals};
 pub use run::Graph;
 pub use sink::{DynamicTopic, Partitioner, Partitions, SinkNode, SinkTopic};

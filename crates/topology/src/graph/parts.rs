@@ -8,12 +8,9 @@ use kstreams_store::{Output, RecordContext, State, Write};
 use kstreams_wire::TopicName;
 
 use super::alone::Tap;
-use super::handler::place;
 use super::timers::Timers;
-use super::{Clock, ErrorHandlers, Failure, FailureHandler, Node, RawRecord, Response, Source};
-use crate::error::{Error, Result};
+use super::{Clock, ErrorHandlers, Node, RawRecord, Source};
 use crate::pattern::TopicPattern;
-use crate::serde::SerdeError;
 use crate::stores::StoreId;
 use crate::task_id::TaskId;
 
@@ -165,50 +162,6 @@ impl Parts {
             Clock::StreamTime => self.stream_time,
             Clock::WallClock => self.wall_clock,
         }
-    }
-
-    /// Decides about an error that came out of `node`. The innermost processor is asked, once: what it lets pass is gone,
-    /// what it does not travels up unchanged.
-    #[cold]
-    pub(super) fn failed(&mut self, node: usize, error: Error) -> Result<()> {
-        let slot = self.slot(node);
-        if slot.role != Role::Processor || !error.is_record_failure() {
-            return Err(error);
-        }
-        if self.ask(&self.handlers.processing, node, &error) == Response::Continue {
-            self.totals.dropped += 1;
-            return Ok(());
-        }
-        let at = place(&self.record);
-        let source = match error {
-            Error::User(source) => source,
-            other => Box::new(other),
-        };
-        let node = self.slot(node).name.clone();
-        Err(Error::Processing { node, at, source })
-    }
-
-    #[cold]
-    pub(super) fn undecodable(&mut self, node: usize, source: SerdeError) -> Result<()> {
-        let error = Error::Deserialization {
-            node: self.slot(node).name.clone(),
-            at: place(&self.record),
-            source,
-        };
-        if self.ask(&self.handlers.deserialization, node, &error) == Response::Fail {
-            return Err(error);
-        }
-        self.totals.dropped += 1;
-        Ok(())
-    }
-
-    fn ask(&self, handler: &FailureHandler, node: usize, error: &Error) -> Response {
-        handler(&Failure {
-            task: self.task,
-            node: &self.slot(node).name,
-            context: &self.record,
-            error,
-        })
     }
 
     /// The time of the current input partition.

@@ -64,21 +64,21 @@ impl Graph {
     #[inline]
     pub fn process(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<()> {
         self.parts.set_record(input.0, raw);
-        self.with_source(input, output, |source, cx| source.process(cx, raw))
+        self.with_source(input, Some(raw), output, |source, cx| source.process(cx, raw))
     }
 
     /// Decodes a record that became the head of its partition and keeps it until [`process_held`](Self::process_held).
     /// Its timestamp; `None` if it was dropped.
     pub fn hold(&mut self, input: InputId, raw: &RawRecord<'_>, output: &mut dyn Output) -> Result<Option<i64>> {
         self.parts.set_record(input.0, raw);
-        self.with_source(input, output, |source, cx| source.hold(cx, input.0, raw))
+        self.with_source(input, Some(raw), output, |source, cx| source.hold(cx, input.0, raw))
     }
 
     /// Sends the held record of this input down the graph.
     pub fn process_held(&mut self, input: InputId, offset: i64, output: &mut dyn Output) -> Result<()> {
         self.parts.set_input(input.0);
         self.parts.record.offset = offset;
-        self.with_source(input, output, |source, cx| source.process_held(cx, input.0))
+        self.with_source(input, None, output, |source, cx| source.process_held(cx, input.0))
     }
 
     fn source(&self, input: InputId) -> &dyn Source {
@@ -93,6 +93,7 @@ impl Graph {
     fn with_source<T>(
         &mut self,
         input: InputId,
+        raw: Option<&RawRecord<'_>>,
         output: &mut dyn Output,
         call: impl FnOnce(&mut dyn Source, &mut NodeContext<'_>) -> Result<T>,
     ) -> Result<T> {
@@ -103,6 +104,7 @@ impl Graph {
             parts: &mut self.parts,
             output,
             node: slot.node,
+            raw,
         };
         call(source, &mut cx)
     }
@@ -185,6 +187,7 @@ impl Graph {
             parts: &mut self.parts,
             output,
             node,
+            raw: None,
         }
     }
 }

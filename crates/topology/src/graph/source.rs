@@ -63,7 +63,7 @@ impl<K: Nullable, V: Nullable> SourceNode<K, V> {
         let value = part(&self.value, topic, raw.value, raw);
         match (key, value) {
             (Ok(key), Ok(value)) => Ok(Some(Self::typed(cx, key, value, raw))),
-            (Err(error), _) | (_, Err(error)) => cx.parts.undecodable(cx.node, error).map(|()| None),
+            (Err(error), _) | (_, Err(error)) => cx.undecodable(error).map(|()| None),
         }
     }
 

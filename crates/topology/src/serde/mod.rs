@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::exception::Exception;
+
 #[cfg(feature = "json")]
 mod json;
 mod list;
@@ -103,6 +105,8 @@ pub struct SerdeError {
     /// The cause, if another library found it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What Java's serde throws for the same, if there is one.
+    pub exception: Option<Box<Exception>>,
 }
 
 impl SerdeError {
@@ -111,6 +115,7 @@ impl SerdeError {
         Self {
             what: what.into(),
             source: None,
+            exception: None,
         }
     }
 
@@ -119,6 +124,15 @@ impl SerdeError {
         Self {
             what: what.into(),
             source: Some(source.into()),
+            exception: None,
+        }
+    }
+
+    /// The same error, which Java's serde would have thrown like this.
+    pub fn as_java(self, exception: Exception) -> Self {
+        Self {
+            exception: Some(Box::new(exception)),
+            ..self
         }
     }
 }
