@@ -20,10 +20,12 @@ impl Node {
             transaction.check_known(known)?;
         }
         let mut known = begin.known;
-        if transactions.abandon(id).map_err(storage)? {
-            drop(transactions);
-            self.settle(id).map_err(storage)?;
-            transactions = self.transactions.borrow_mut();
+        let abandoned = transactions.abandon(id).map_err(storage)?;
+        drop(transactions);
+        // That of the transaction just abandoned, or one that could not be written everywhere when it was decided.
+        self.settle(id).map_err(storage)?;
+        let mut transactions = self.transactions.borrow_mut();
+        if abandoned {
             // Its own end has moved the epoch on.
             known = known.and(transactions.find(id).map(|transaction| transaction.producer));
         }
@@ -111,5 +113,6 @@ impl Node {
 
 fn storage(error: impl std::fmt::Display) -> ResponseError {
     error!(%error, "could not use the data directory for a transaction");
-    ResponseError::KafkaStorageError
+    // As if the coordinator's log did not take it: whoever asked may ask again.
+    ResponseError::CoordinatorNotAvailable
 }

@@ -199,14 +199,11 @@ impl Groups {
             bytes.extend_from_slice(group);
             bytes
         };
-        let mut written = journal.append(&[entry(id, &group)]);
-        if journal.is_long(self.by_id.len()) {
-            let entries = self.by_id.iter().map(|(id, group)| entry(id, &group.to_bytes()));
-            written = written.and_then(|()| journal.rewrite(&entries.collect::<Vec<_>>()));
-        }
-        if let Err(error) = written {
+        if let Err(error) = journal.append(&[entry(id, &group)]) {
             tracing::warn!(group = id, %error, "could not write down a group");
         }
+        let entries = self.by_id.iter().map(|(id, group)| entry(id, &group.to_bytes()));
+        journal.shorten(self.by_id.len(), || entries.collect());
     }
 
     fn deliver(&mut self, ticket: Ticket, answer: Answer) {

@@ -15,7 +15,10 @@ const ENTRIES_MIN: usize = 10_000;
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
+    bytes: u64,
     entries: usize,
+    /// A write failed half-way, and what it left could not be cut off either.
+    is_torn: bool,
 }
 
 impl Journal {
@@ -29,38 +32,63 @@ impl Journal {
         let written_bytes = rest.len();
         let entries: Vec<Bytes> = std::iter::from_fn(|| take_entry(&mut rest)).collect();
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let bytes = (written_bytes - rest.len()) as u64;
         if !rest.is_empty() {
             warn!(?path, lost_bytes = rest.len(), "torn end of a journal cut off");
-            file.set_len((written_bytes - rest.len()) as u64)?;
+            file.set_len(bytes)?;
         }
         let journal = Self {
             path,
             file,
+            bytes,
             entries: entries.len(),
+            is_torn: false,
         };
         Ok((journal, entries))
     }
 
-    /// Appends entries with one write.
+    /// Appends entries with one write: all of them, or on an error none.
     pub(crate) fn append(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.bytes)?;
+            self.is_torn = false;
+        }
+        let bytes = framed(entries);
+        if let Err(error) = self.file.write_all(&bytes) {
+            // What follows half an entry could never be read again.
+            self.is_torn = self.file.set_len(self.bytes).is_err();
+            return Err(error);
+        }
+        self.bytes += bytes.len() as u64;
         self.entries += entries.len();
-        self.file.write_all(&framed(entries))
+        Ok(())
     }
 
-    /// Whether it is worth being written anew, when so many entries would do.
-    pub(crate) fn is_long(&self, live: usize) -> bool {
-        self.entries > (2 * live).max(ENTRIES_MIN)
+    /// Replaces everything in it, if it is worth it: so many entries would do. A failure costs room, nothing else.
+    pub(crate) fn shorten(&mut self, live: usize, entries: impl FnOnce() -> Vec<Vec<u8>>) {
+        if self.entries <= (2 * live).max(ENTRIES_MIN) {
+            return;
+        }
+        if let Err(error) = self.rewrite(&entries()) {
+            warn!(path = ?self.path, %error, "could not shorten a journal");
+        }
     }
 
-    /// Replaces everything in it.
-    pub(crate) fn rewrite(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
+    fn rewrite(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
         let unfinished = self.path.with_extension("new");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&framed(entries))?;
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().create_new(true).append(true).open(&unfinished)?;
+        let bytes = framed(entries);
+        file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.file = file;
+        self.bytes = bytes.len() as u64;
         self.entries = entries.len();
+        self.is_torn = false;
         Ok(())
     }
 

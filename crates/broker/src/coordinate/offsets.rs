@@ -120,7 +120,7 @@ impl Offsets {
         }
         entries.into_iter().for_each(|entry| self.apply(entry));
         let live = self.groups.values().map(BTreeMap::len).sum();
-        if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_long(live)) {
+        if let Some(journal) = &mut self.journal {
             let entries = self.groups.iter().flat_map(|(group, offsets)| {
                 offsets.iter().map(|(place, committed)| Entry {
                     group: group.clone(),
@@ -128,7 +128,7 @@ impl Offsets {
                     committed: Some(committed.clone()),
                 })
             });
-            journal.rewrite(&entries.map(|entry| entry.to_bytes()).collect::<Vec<_>>())?;
+            journal.shorten(live, || entries.map(|entry| entry.to_bytes()).collect());
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ pub(crate) enum Protocol {
 pub(crate) type GroupOffsets = BTreeMap<String, BTreeMap<Place, Committed>>;
 
 /// A transactional id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Transaction {
     pub(crate) producer: Producer,
     /// Who ended the latest transaction: it may ask once more.
@@ -152,6 +152,9 @@ impl Transaction {
         if producer.epoch != self.producer.epoch {
             return Err(ResponseError::ProducerFenced);
         }
+        if self.ending().is_some() {
+            return Err(ResponseError::ConcurrentTransactions);
+        }
         Ok(())
     }
 
@@ -190,8 +193,13 @@ impl Transaction {
         protocol: Protocol,
         new_id: impl FnOnce() -> Result<i64, ResponseError>,
     ) -> Result<bool, ResponseError> {
-        if self.phase == Phase::Complete(outcome) && self.ended_by == Some(producer) {
-            return Ok(false);
+        if self.ended_by == Some(producer) {
+            match self.phase {
+                Phase::Complete(ended) if ended == outcome => return Ok(false),
+                // Decided, but for want of room on the disk not written everywhere.
+                Phase::Prepared(_) => return Err(ResponseError::ConcurrentTransactions),
+                _ => {}
+            }
         }
         self.check(producer)?;
         match (self.phase, outcome, protocol) {

@@ -75,11 +75,11 @@ impl Transactions {
 
     /// Gives up the open transaction of an id, if there is one. Whether there was.
     pub(crate) fn abandon(&mut self, id: &str) -> io::Result<bool> {
-        match self.by_id.get_mut(id) {
-            Some(transaction) if transaction.phase == Phase::Ongoing => transaction.abandon(),
-            _ => return Ok(false),
-        }
-        self.write(id)?;
+        let Some(mut transaction) = self.find(id).filter(|open| open.phase == Phase::Ongoing).cloned() else {
+            return Ok(false);
+        };
+        transaction.abandon();
+        self.replace(id, transaction)?;
         Ok(true)
     }
 
@@ -90,19 +90,21 @@ impl Transactions {
         begin: Begin,
         new_id: impl FnOnce() -> Result<i64, ResponseError>,
     ) -> Result<Producer, ResponseError> {
-        let producer = match self.by_id.get_mut(id) {
-            Some(transaction) => transaction.begin_anew(begin.known, begin.timeout, new_id)?,
+        let transaction = match self.find(id).cloned() {
+            Some(mut transaction) => {
+                transaction.begin_anew(begin.known, begin.timeout, new_id)?;
+                transaction
+            }
             None => {
                 let producer = Producer {
                     id: new_id()?,
                     epoch: 0,
                 };
-                self.by_id
-                    .insert(id.to_owned(), Transaction::new(producer, begin.timeout));
-                producer
+                Transaction::new(producer, begin.timeout)
             }
         };
-        self.write(id).map_err(storage)?;
+        let producer = transaction.producer;
+        self.replace(id, transaction).map_err(storage)?;
         Ok(producer)
     }
 
@@ -126,12 +128,13 @@ impl Transactions {
         if known {
             return Ok(());
         }
+        let mut transaction = transaction.clone();
         transaction.add_partitions(places, now_ms);
-        self.write(asking.id).map_err(storage)
+        self.replace(asking.id, transaction).map_err(storage)
     }
 
     /// Whether a partition is part of an open transaction.
-    pub(crate) fn check_partition(&mut self, asking: Asking<'_>, place: &Place) -> Result<(), ResponseError> {
+    pub(crate) fn check_partition(&self, asking: Asking<'_>, place: &Place) -> Result<(), ResponseError> {
         let transaction = self.of(asking)?;
         if transaction.phase == Phase::Ongoing && transaction.partitions.contains(place) {
             return Ok(());
@@ -141,8 +144,9 @@ impl Transactions {
 
     /// A group's offsets become part of a transaction.
     pub(crate) fn add_group(&mut self, asking: Asking<'_>, group: &str, now_ms: i64) -> Result<(), ResponseError> {
-        self.of(asking)?.add_group(group, now_ms);
-        self.write(asking.id).map_err(storage)
+        let mut transaction = self.of(asking)?.clone();
+        transaction.add_group(group, now_ms);
+        self.replace(asking.id, transaction).map_err(storage)
     }
 
     /// Offsets are to be committed with a transaction.
@@ -156,8 +160,9 @@ impl Transactions {
         if transaction.phase != Phase::Ongoing {
             return Err(ResponseError::InvalidTxnState);
         }
+        let mut transaction = transaction.clone();
         transaction.add_offsets(group, commits)?;
-        self.write(asking.id).map_err(storage)
+        self.replace(asking.id, transaction).map_err(storage)
     }
 
     /// Whether an open transaction is about to change a committed offset.
@@ -176,14 +181,12 @@ impl Transactions {
         (outcome, protocol): (Outcome, Protocol),
         new_id: impl FnOnce() -> Result<i64, ResponseError>,
     ) -> Result<Producer, ResponseError> {
-        let transaction = self
-            .by_id
-            .get_mut(asking.id)
-            .ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let transaction = self.find(asking.id).ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let mut transaction = transaction.clone();
         let prepared = transaction.end(asking.producer, outcome, protocol, new_id)?;
         let producer = transaction.producer;
         if prepared {
-            self.write(asking.id).map_err(storage)?;
+            self.replace(asking.id, transaction).map_err(storage)?;
         }
         Ok(producer)
     }
@@ -195,10 +198,11 @@ impl Transactions {
 
     /// A prepared end is written everywhere.
     pub(crate) fn complete(&mut self, id: &str) -> io::Result<()> {
-        if let Some(transaction) = self.by_id.get_mut(id) {
-            transaction.complete();
-        }
-        self.write(id)
+        let Some(mut transaction) = self.find(id).cloned() else {
+            return Ok(());
+        };
+        transaction.complete();
+        self.replace(id, transaction)
     }
 
     /// The transactions that have taken too long.
@@ -214,21 +218,22 @@ impl Transactions {
         self.journal.as_ref().map_or(Ok(()), Journal::sync)
     }
 
-    fn of(&mut self, asking: Asking<'_>) -> Result<&mut Transaction, ResponseError> {
-        let transaction = self.by_id.get_mut(asking.id);
+    fn of(&self, asking: Asking<'_>) -> Result<&Transaction, ResponseError> {
+        let transaction = self.by_id.get(asking.id);
         let transaction = transaction.ok_or(ResponseError::InvalidProducerIdMapping)?;
         transaction.check(asking.producer)?;
         Ok(transaction)
     }
 
-    fn write(&mut self, id: &str) -> io::Result<()> {
-        let (Some(journal), Some(transaction)) = (&mut self.journal, self.by_id.get(id)) else {
-            return Ok(());
-        };
-        journal.append(&[entry(id, transaction)])?;
-        if journal.is_long(self.by_id.len()) {
+    /// Writes down what became of a transaction. What the disk does not take has not happened.
+    fn replace(&mut self, id: &str, transaction: Transaction) -> io::Result<()> {
+        if let Some(journal) = &mut self.journal {
+            journal.append(&[entry(id, &transaction)])?;
+        }
+        self.by_id.insert(id.to_owned(), transaction);
+        if let Some(journal) = &mut self.journal {
             let entries = self.by_id.iter().map(|(id, transaction)| entry(id, transaction));
-            journal.rewrite(&entries.collect::<Vec<_>>())?;
+            journal.shorten(self.by_id.len(), || entries.collect());
         }
         Ok(())
     }
@@ -243,7 +248,7 @@ fn entry(id: &str, transaction: &Transaction) -> Vec<u8> {
 
 fn storage(error: io::Error) -> ResponseError {
     tracing::error!(%error, "could not write down a transaction");
-    ResponseError::KafkaStorageError
+    ResponseError::CoordinatorNotAvailable
 }
 
 #[cfg(test)]

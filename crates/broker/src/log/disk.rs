@@ -145,7 +145,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The next sound batch's header, and of a control batch all of it; none at the end or where the file makes no sense.
-    fn next(&mut self, trust: Trust, offset_min: i64) -> io::Result<Option<(BatchHeader, Option<Batch>)>> {
+    fn next(&mut self, trust: Trust, end: i64) -> io::Result<Option<(BatchHeader, Option<Batch>)>> {
         if self.left < HEADER_BYTES as u64 {
             return Ok(None);
         }
@@ -155,7 +155,12 @@ impl<'a> Scan<'a> {
             return Ok(None);
         };
         let bytes = header.total_bytes();
-        if bytes as u64 > self.left || bytes < HEADER_BYTES || header.base_offset < offset_min {
+        let follows = match trust {
+            Trust::Headers => header.base_offset >= end,
+            // Only compaction leaves gaps, and never in the segment that takes appends.
+            Trust::Nothing => header.base_offset == end,
+        };
+        if bytes as u64 > self.left || bytes < HEADER_BYTES || !follows {
             return Ok(None);
         }
         self.left -= bytes as u64;

@@ -303,7 +303,9 @@ impl PartitionLog {
 
     /// The last stable offset: before it, every transaction has ended.
     pub(crate) fn stable_end(&self) -> i64 {
-        self.transactions.first_open().unwrap_or(self.end)
+        // What retention took away of an open transaction keeps nobody waiting.
+        let open = self.transactions.first_open().map(|offset| offset.max(self.start));
+        open.unwrap_or(self.end)
     }
 
     /// Where the log ends for such a reader.

@@ -20,6 +20,8 @@ pub(crate) struct Producers {
 struct Producer {
     epoch: i16,
     batches: VecDeque<Written>,
+    /// A marker has begun its epoch, so that sequences begin anew.
+    is_anew: bool,
     seen_ms: i64,
 }
 
@@ -66,7 +68,7 @@ impl Producers {
         }
         let (first, last) = (header.base_sequence, header.last_sequence());
         let expected = match producer.batches.back() {
-            Some(_) if header.producer_epoch > producer.epoch => 0,
+            _ if header.producer_epoch > producer.epoch => 0,
             Some(latest) => {
                 let same = |batch: &&Written| (batch.first_sequence, batch.last_sequence) == (first, last);
                 if let Some(duplicate) = producer.batches.iter().find(same) {
@@ -74,6 +76,8 @@ impl Producers {
                 }
                 following(latest.last_sequence)
             }
+            None if producer.is_anew => 0,
+            // Its records are gone, by retention and a restart: any sequence may come next.
             None => return Ok(Verdict::Append),
         };
         if first != expected {
@@ -94,11 +98,13 @@ impl Producers {
         let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer {
             epoch: header.producer_epoch,
             batches: VecDeque::with_capacity(BATCHES_REMEMBERED),
+            is_anew: false,
             seen_ms: now_ms,
         });
         if producer.epoch != header.producer_epoch {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
+            producer.is_anew = true;
         }
         producer.seen_ms = now_ms;
         if header.attributes.is_control() {

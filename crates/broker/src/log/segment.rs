@@ -118,7 +118,12 @@ impl Segment {
             Body::File { file, .. } => {
                 let mut stored = BytesMut::from(batch);
                 edit(&mut stored)?;
-                write_all_at(file, &stored, self.index.end())?;
+                let end = self.index.end();
+                write_all_at(file, &stored, end).inspect_err(|_| {
+                    // A shorter batch that comes next would leave the rest of this one behind it. Should even cutting it
+                    // off fail, recovery does it.
+                    let _ = file.set_len(end);
+                })?;
             }
         }
         self.index.push(header);

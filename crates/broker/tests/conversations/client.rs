@@ -24,6 +24,7 @@ use kstreams_wire::messages::{
 };
 
 /// A connection to a broker.
+#[derive(Debug)]
 pub(crate) struct Client {
     stream: TcpStream,
     sent: i32,

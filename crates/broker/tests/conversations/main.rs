@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod persistence;

@@ -28,11 +28,12 @@ const TRANSACTION_ABORTABLE: i16 = 120;
 const UNSTABLE_OFFSET: i16 = 88;
 
 /// A transactional producer: which epoch it is in, and which sequence comes next.
-struct Producer {
+#[derive(Debug)]
+pub(crate) struct Producer {
     client: Client,
     id: TransactionalId,
-    producer_id: ProducerId,
-    epoch: i16,
+    pub(crate) producer_id: ProducerId,
+    pub(crate) epoch: i16,
     sequence: i32,
 }
 
@@ -41,7 +42,7 @@ impl Producer {
         Self::begin_with(Client::connect(stage), id, 60_000)
     }
 
-    fn begin_with(mut client: Client, id: &str, timeout_ms: i32) -> Self {
+    pub(crate) fn begin_with(mut client: Client, id: &str, timeout_ms: i32) -> Self {
         let id = TransactionalId(text(id));
         let find = FindCoordinatorRequest::default()
             .with_key_type(1)
@@ -68,6 +69,17 @@ impl Producer {
         }
     }
 
+    /// A producer that was given its id before.
+    pub(crate) fn resume(client: Client, id: &str, producer_id: ProducerId, epoch: i16) -> Self {
+        Self {
+            client,
+            id: TransactionalId(text(id)),
+            producer_id,
+            epoch,
+            sequence: 0,
+        }
+    }
+
     fn add_partition(&mut self, topic: &str) -> i16 {
         let topic = AddPartitionsToTxnTopic::default()
             .with_name(name(topic))
@@ -85,7 +97,7 @@ impl Producer {
     }
 
     /// Version 12 makes the partition part of the transaction by itself, 11 does not.
-    fn produce(&mut self, values: &[&str], version: i16) -> i16 {
+    pub(crate) fn produce(&mut self, values: &[&str], version: i16) -> i16 {
         let stamp = ProducerStamp {
             producer_id: *self.producer_id,
             epoch: self.epoch,
@@ -104,7 +116,7 @@ impl Producer {
         error
     }
 
-    fn end(&mut self, commit: bool, version: i16) -> i16 {
+    pub(crate) fn end(&mut self, commit: bool, version: i16) -> i16 {
         let request = EndTxnRequest::default()
             .with_transactional_id(self.id.clone())
             .with_producer_id(self.producer_id)
@@ -120,7 +132,7 @@ impl Producer {
         response.error_code
     }
 
-    fn commit_offset(&mut self, offset: i64, version: i16) -> i16 {
+    pub(crate) fn commit_offset(&mut self, offset: i64, version: i16) -> i16 {
         let partition = TxnOffsetCommitRequestPartition::default()
             .with_committed_offset(offset)
             .with_committed_leader_epoch(0)
@@ -165,7 +177,7 @@ fn settled<T>(mut ask: impl FnMut() -> (i16, T)) -> T {
     }
 }
 
-fn read_committed(client: &mut Client, offset: i64) -> PartitionData {
+pub(crate) fn read_committed(client: &mut Client, offset: i64) -> PartitionData {
     only(client.ask(&fetch_request("t", offset, 0).with_isolation_level(1), 12))
 }
 
@@ -180,7 +192,7 @@ fn read_when_stable(client: &mut Client, stable_end: i64) -> PartitionData {
     }
 }
 
-fn latest(client: &mut Client, isolation: i8) -> i64 {
+pub(crate) fn latest(client: &mut Client, isolation: i8) -> i64 {
     let partition = ListOffsetsPartition::default()
         .with_timestamp(-1)
         .with_current_leader_epoch(-1);

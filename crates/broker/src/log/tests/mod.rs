@@ -1,5 +1,7 @@
 //! The promises of a partition's log, in memory and in a directory.
 
+mod torn;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::Path;
