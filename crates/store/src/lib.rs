@@ -26,7 +26,7 @@ mod table;
 
 pub use context::RecordContext;
 pub use error::{Error, Result};
-pub use output::{Output, OutputError, OutputRecord, TopicId};
+pub use output::{Origin, Output, OutputError, OutputRecord, TopicId};
 pub use range::{KeyRange, Order};
 pub use record::ChangelogRecord;
 pub use spec::{

@@ -1,6 +1,9 @@
 //! Where a task's records go: sinks and changelogs write to an [`Output`].
 
+use kstreams_wire::batch::RawRecord;
 use kstreams_wire::{Headers, TopicName};
+
+use crate::context::RecordContext;
 
 /// A topic known to an [`Output`], resolved once so that no record needs its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +24,18 @@ pub struct OutputRecord<'a> {
     pub timestamp: Option<i64>,
     /// The headers.
     pub headers: &'a Headers,
+    /// Who sends it: the name of a sink or processor, or of the store whose changelog it is for.
+    pub sender: &'a str,
+}
+
+/// The input record that records are sent for.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Where it came from.
+    pub record: &'a RecordContext,
+    /// Itself, undecoded. `None` where none is being processed: in punctuations, in commits, and for records that waited in
+    /// a cache.
+    pub raw: Option<&'a RawRecord<'a>>,
 }
 
 /// Why an [`Output`] took no record.
@@ -44,4 +59,10 @@ pub trait Output {
 
     /// Takes one record. An error of an earlier, asynchronous send may surface here.
     fn send(&mut self, record: OutputRecord<'_>) -> Result<(), OutputError>;
+
+    /// Says where all records come from that are sent until the next call. Only tasks with a handler for what cannot be
+    /// sent say so.
+    fn origin(&mut self, origin: Origin<'_>) {
+        let _ = origin;
+    }
 }

@@ -453,6 +453,7 @@ impl Below {
             value: record.value,
             timestamp: record.timestamp,
             headers: record.headers,
+            sender: &self.identity.store,
         });
         self.failed = sent.is_err();
         sent.map_err(|source| Error::Changelog {

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use kstreams_store::OutputRecord;
+use kstreams_store::{Origin, OutputRecord};
 
 use super::handler::place;
 use super::parts::Role;
@@ -11,6 +11,17 @@ use crate::error::{Error, Result};
 use crate::serde::SerdeError;
 
 impl NodeContext<'_> {
+    /// Tells the output what is being processed, if somebody will ask.
+    #[inline]
+    pub(super) fn tell_origin(&mut self) {
+        if self.parts.handlers.production.is_some() {
+            self.output.origin(Origin {
+                record: &self.parts.record,
+                raw: self.raw,
+            });
+        }
+    }
+
     /// Decides about an error that came out of `node`. The innermost processor is asked, once: what it lets pass is gone,
     /// what it does not travels up unchanged.
     #[cold]
@@ -48,7 +59,7 @@ impl NodeContext<'_> {
 
     fn ask(&mut self, handler: &FailureHandler, node: usize, error: &(dyn StdError + 'static)) -> Result<Outcome> {
         let response = handler(&self.failure(node, error));
-        self.bury(&response.dead_letters)?;
+        self.bury(node, &response.dead_letters)?;
         Ok(response.outcome)
     }
 
@@ -63,8 +74,9 @@ impl NodeContext<'_> {
         }
     }
 
-    /// Sends dead letters.
-    fn bury(&mut self, dead_letters: &[DeadLetter]) -> Result<()> {
+    /// Sends dead letters of this node.
+    fn bury(&mut self, node: usize, dead_letters: &[DeadLetter]) -> Result<()> {
+        let sender = &self.parts.slot(node).name;
         for letter in dead_letters {
             let topic = self.output.topic(&letter.topic);
             self.output.send(OutputRecord {
@@ -74,6 +86,7 @@ impl NodeContext<'_> {
                 value: letter.value.as_deref(),
                 timestamp: letter.timestamp,
                 headers: &letter.headers,
+                sender,
             })?;
         }
         Ok(())

@@ -123,9 +123,11 @@ impl NodeContext<'_> {
     pub fn process_as<T>(&mut self, context: RecordContext, process: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.parts.record, context);
         let raw = self.raw.take();
+        self.tell_origin();
         let outcome = process(self);
         self.raw = raw;
         self.parts.record = before;
+        self.tell_origin();
         outcome
     }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use kstreams_store::{Output, RecordContext, State, Write};
+use kstreams_store::{Origin, Output, RecordContext, State, Write};
 use kstreams_wire::{TopicName, TopicPartition};
 
 use super::parts::{InputId, InputSlot, Parts, Role, SourceSlot, StoreAccess, StoreSlot, Totals};
@@ -106,6 +106,7 @@ impl Graph {
             node: slot.node,
             raw,
         };
+        cx.tell_origin();
         call(source, &mut cx)
     }
 
@@ -128,6 +129,7 @@ impl Graph {
             called += 1;
             self.parts.totals.punctuations += 1;
             let mut cx = self.context(due.node, output);
+            cx.tell_origin();
             cx.with_node(due.node, |node, cx| node.punctuate(cx, due.id, now))?;
         }
         Ok(called)
@@ -141,6 +143,12 @@ impl Graph {
     /// Empties the caches of all stores, in topological order of the nodes that use them. The node that owns a cached store
     /// flushes it and forwards what comes out; stores that no node flushes are flushed here.
     pub fn flush(&mut self, output: &mut dyn Output) -> Result<()> {
+        if self.parts.handlers.production.is_some() {
+            output.origin(Origin {
+                record: &RecordContext::none(self.parts.stream_time),
+                raw: None,
+            });
+        }
         for at in 0..self.parts.stores.len() {
             let Some(id) = self.parts.stores.get(at).map(|slot| slot.id) else {
                 break;

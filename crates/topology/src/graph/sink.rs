@@ -169,14 +169,17 @@ impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
                 choose(name, &record.key, &record.value, count)
             }
         };
+        let sender = &cx.parts.slot(cx.node).name;
+        let output = &mut *cx.output;
         let mut send = |partition| {
-            cx.output().send(OutputRecord {
+            output.send(OutputRecord {
                 topic: *topic,
                 partition,
                 key: has_key.then_some(&self.key_bytes),
                 value: has_value.then_some(&self.value_bytes),
                 timestamp: Some(record.timestamp),
                 headers: &record.headers,
+                sender,
             })
         };
         match partitions {

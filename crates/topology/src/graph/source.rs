@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use kstreams_wire::batch::RawHeaders;
 pub use kstreams_wire::batch::RawRecord;
 
 use super::NodeContext;
@@ -32,7 +34,14 @@ pub struct SourceNode<K: Nullable, V: Nullable> {
     key: Arc<dyn Serde<K::Inner>>,
     value: Arc<dyn Serde<V::Inner>>,
     extractor: TimestampExtractor<K, V>,
-    held: Vec<Option<Decoded<K, V>>>,
+    held: Vec<Option<Held<K, V>>>,
+}
+
+/// A decoded record that waits for its turn, and its bytes, for handlers.
+struct Held<K, V> {
+    decoded: Decoded<K, V>,
+    key: Option<Bytes>,
+    value: Option<Bytes>,
 }
 
 /// A decoded record. Null where the type knows none is remembered, because it counts as seen all the same.
@@ -183,19 +192,24 @@ impl<K: Nullable, V: Nullable> Source for SourceNode<K, V> {
             self.held.resize_with(partition + 1, || None);
         }
         if let Some(held) = self.held.get_mut(partition) {
-            *held = Some(match decoded {
+            let decoded = match decoded {
                 Decoded::Record(record) => Decoded::Record(Record { timestamp, ..record }),
                 Decoded::Null { .. } => Decoded::Null { timestamp },
+            };
+            *held = Some(Held {
+                decoded,
+                key: raw.key_bytes(),
+                value: raw.value_bytes(),
             });
         }
         Ok(Some(timestamp))
     }
 
     fn process_held(&mut self, cx: &mut NodeContext<'_>, partition: usize) -> Result<()> {
-        let Some(decoded) = self.held.get_mut(partition).and_then(Option::take) else {
+        let Some(held) = self.held.get_mut(partition).and_then(Option::take) else {
             return Ok(());
         };
-        let timestamp = match &decoded {
+        let timestamp = match &held.decoded {
             Decoded::Record(record) => {
                 if !record.headers.is_empty() || !cx.parts.record.headers.is_empty() {
                     cx.parts.record.headers = record.headers.clone();
@@ -204,6 +218,17 @@ impl<K: Nullable, V: Nullable> Source for SourceNode<K, V> {
             }
             Decoded::Null { timestamp } => *timestamp,
         };
-        Self::emit(cx, decoded, timestamp)
+        let raw = RawRecord {
+            offset: cx.parts.record.offset,
+            timestamp,
+            key: held.key.as_deref(),
+            value: held.value.as_deref(),
+            headers: RawHeaders::default(),
+            shared: &Bytes::new(),
+        };
+        let mut cx = cx.reborrow();
+        cx.raw = Some(&raw);
+        cx.tell_origin();
+        Self::emit(&mut cx, held.decoded, timestamp)
     }
 }
