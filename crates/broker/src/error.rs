@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use kstreams_wire::code::ErrorCode;
+
 /// The result of an operation on a broker.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -54,6 +56,12 @@ pub enum Error {
         topic: String,
         /// Why.
         what: String,
+    },
+    /// A code that stands for no error.
+    #[error("nothing can be refused with the code {code}")]
+    NoRefusal {
+        /// The code.
+        code: ErrorCode,
     },
     /// A topic config has a value that is not allowed.
     #[error("topic config \"{key}\": {what}")]

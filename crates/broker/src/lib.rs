@@ -15,6 +15,7 @@
 //! | `node` | everything a broker knows, in one place |
 //! | `handle/` | what it answers: one file per conversation |
 //! | `server/` | threads and sockets |
+//! | `trouble` | what goes wrong on purpose, for tests |
 
 mod config;
 mod coordinate;
@@ -28,7 +29,9 @@ mod server;
 mod settings;
 mod settle;
 mod topics;
+mod trouble;
 
 pub use config::BrokerConfig;
 pub use error::{Error, Result};
 pub use server::Broker;
+pub use trouble::Trouble;

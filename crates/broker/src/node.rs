@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::log::Cleaning;
 use crate::settings::Settings;
 use crate::topics::{Ground, NewTopic, Topic, Topics};
+use crate::trouble::Troubles;
 
 /// The id of the one node of the cluster.
 pub(crate) const NODE_ID: i32 = 1;
@@ -34,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) groups: RefCell<Groups>,
     pub(crate) offsets: RefCell<Offsets>,
     pub(crate) transactions: RefCell<Transactions>,
+    pub(crate) troubles: RefCell<Troubles>,
     _data: Option<DataDirectory>,
 }
 
@@ -59,6 +61,7 @@ impl Node {
             topics: RefCell::new(Topics::open(data.as_ref(), ground, wall_clock_ms())?),
             identity: RefCell::new(identity),
             sessions: RefCell::new(Sessions::default()),
+            troubles: RefCell::new(Troubles::default()),
             groups: Groups::open(groups.clone(), delay)
                 .map(RefCell::new)
                 .map_err(|source| Error::data(failed(&groups), source))?,

@@ -10,6 +10,8 @@ use tracing::error;
 pub(crate) struct Refusal {
     pub(crate) code: ResponseError,
     pub(crate) message: String,
+    /// The records of a batch that are to blame, by their place in it, and what is wrong with each.
+    pub(crate) blamed: Vec<(i32, String)>,
 }
 
 impl Refusal {
@@ -18,7 +20,13 @@ impl Refusal {
         Self {
             code,
             message: message.into(),
+            blamed: Vec::new(),
         }
+    }
+
+    /// Names the records that are to blame.
+    pub(crate) fn blaming(self, blamed: Vec<(i32, String)>) -> Self {
+        Self { blamed, ..self }
     }
 
     /// The data directory failed: the client may retry, the operator must know.

@@ -97,6 +97,8 @@ pub(crate) struct Settings {
     pub(crate) segment_bytes: u64,
     pub(crate) segment_ms: i64,
     pub(crate) message_bytes_max: usize,
+    /// Who asks for all replicas gets nothing written while there are fewer than these: more than the one there is.
+    pub(crate) insync_replicas_min: i64,
     pub(crate) timestamp_type: TimestampType,
     pub(crate) timestamp_after_max_ms: i64,
     pub(crate) timestamp_before_max_ms: i64,
@@ -125,6 +127,7 @@ impl Settings {
             segment_bytes: u64::try_from(long("segment.bytes")).unwrap_or(u64::MAX),
             segment_ms: long("segment.ms"),
             message_bytes_max: usize::try_from(long("max.message.bytes")).unwrap_or(usize::MAX),
+            insync_replicas_min: long("min.insync.replicas"),
             timestamp_type: match text("message.timestamp.type").as_str() {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

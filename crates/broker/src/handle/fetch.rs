@@ -40,6 +40,7 @@ pub(super) async fn fetch(node: &Rc<Node>, context: &Context, request: FetchRequ
         error: 0,
         session_id: opened.session_id,
         isolation,
+        throttle_ms: node.troubles.borrow().throttle_ms(),
         partitions,
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Answer {
     pub(super) error: i16,
     pub(super) session_id: i32,
     pub(super) isolation: Isolation,
+    pub(super) throttle_ms: i32,
     pub(super) partitions: Vec<PartitionAnswer>,
 }
 
@@ -55,6 +56,7 @@ impl Answer {
             error: error.code(),
             session_id,
             isolation: Isolation::ReadUncommitted,
+            throttle_ms: 0,
             partitions: Vec::new(),
         }
     }
@@ -67,7 +69,7 @@ impl Answer {
             bytes: head,
             rope: Rope::default(),
         };
-        writer.bytes.put_i32(0); // throttle time
+        writer.bytes.put_i32(self.throttle_ms);
         if version >= 7 {
             writer.bytes.put_i16(self.error);
             writer.bytes.put_i32(self.session_id);

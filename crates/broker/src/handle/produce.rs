@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kstreams_wire::batch::BatchHeader;
 
@@ -15,6 +17,7 @@ use crate::log::Appended;
 use crate::node::{Node, wall_clock_ms};
 use crate::refusal::Refusal;
 use crate::topics::Topic;
+use crate::trouble::Troubles;
 
 /// Appends what came for each partition. With acks 0 the client wants no answer.
 pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceRequest) -> Option<ProduceResponse> {
@@ -24,7 +27,9 @@ pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceReques
     let mut writer = Writer {
         transactional_id: request.transactional_id.as_ref().map(|id| id.as_str()),
         transactions: &mut node.transactions.borrow_mut(),
+        troubles: &mut node.troubles.borrow_mut(),
         version: context.version,
+        acks,
         now_ms,
     };
     let responses = request.topic_data.into_iter().map(|data| {
@@ -49,7 +54,10 @@ pub(super) fn produce(node: &Rc<Node>, context: &Context, request: ProduceReques
             .with_name(data.name)
             .with_topic_id(data.topic_id)
     });
-    let response = ProduceResponse::default().with_responses(responses.collect());
+    let responses = responses.collect();
+    let response = ProduceResponse::default()
+        .with_responses(responses)
+        .with_throttle_time_ms(writer.troubles.throttle_ms());
     (acks != 0).then_some(response)
 }
 
@@ -63,7 +71,9 @@ const ABORTABLE_VERSION: i16 = 11;
 struct Writer<'a> {
     transactional_id: Option<&'a str>,
     transactions: &'a mut Transactions,
+    troubles: &'a mut Troubles,
     version: i16,
+    acks: i16,
     now_ms: i64,
 }
 
@@ -112,7 +122,18 @@ fn append(topic: &Topic, data: PartitionProduceData, writer: &mut Writer<'_>) ->
     if let Err(refusal) = writer.check(&topic.name, &data) {
         return refused(data.index, refusal);
     }
-    match log.append(data.records.unwrap_or_default(), writer.now_ms) {
+    let trouble = writer.troubles.refuse(&topic.name);
+    if let Some(code) = trouble.filter(|code| *code != ResponseError::NotEnoughReplicasAfterAppend) {
+        return refused(data.index, code.into());
+    }
+    if writer.acks == -1 && !log.has_enough_replicas() {
+        return refused(data.index, ResponseError::NotEnoughReplicas.into());
+    }
+    let appended = log.append(data.records.unwrap_or_default(), writer.now_ms);
+    if let (Ok(_), Some(code)) = (&appended, trouble) {
+        return refused(data.index, code.into());
+    }
+    match appended {
         Ok(Appended {
             base_offset,
             append_time,
@@ -126,9 +147,15 @@ fn append(topic: &Topic, data: PartitionProduceData, writer: &mut Writer<'_>) ->
 }
 
 fn refused(partition: i32, refusal: Refusal) -> PartitionProduceResponse {
+    let blamed = refusal.blamed.into_iter().map(|(at, message)| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(at)
+            .with_batch_index_error_message(Some(text(message)))
+    });
     PartitionProduceResponse::default()
         .with_index(partition)
         .with_error_code(refusal.code.code())
+        .with_record_errors(blamed.collect())
         .with_error_message(Some(text(refusal.message)))
         .with_base_offset(-1)
         .with_log_append_time_ms(-1)

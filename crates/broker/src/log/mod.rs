@@ -2,6 +2,7 @@
 
 mod assemble;
 mod at;
+mod blame;
 mod cleaning;
 mod compaction;
 mod disk;
@@ -188,28 +189,13 @@ impl PartitionLog {
         if header.records < 1 || header.records != header.last_offset_delta.wrapping_add(1) {
             return Err(invalid("the batch's offsets do not fit its number of records"));
         }
-        self.check_time(header, now_ms)?;
+        if self.settings.timestamp_type == TimestampType::CreateTime {
+            blame::check_times(batch.clone(), &self.settings, now_ms)?;
+        }
         if self.settings.compact {
-            check_keys(batch.clone())?;
+            blame::check_keys(batch.clone())?;
         }
         Ok(batch)
-    }
-
-    fn check_time(&self, header: &BatchHeader, now_ms: i64) -> Result<(), Refusal> {
-        let ahead = header.max_timestamp.saturating_sub(now_ms);
-        let behind = now_ms.saturating_sub(header.base_timestamp);
-        let create_time = self.settings.timestamp_type == TimestampType::CreateTime;
-        let fits = ahead <= self.settings.timestamp_after_max_ms && behind <= self.settings.timestamp_before_max_ms;
-        if fits || !create_time || header.max_timestamp < 0 {
-            return Ok(());
-        }
-        let message = format!(
-            "Timestamp {} of message with offset 0 is out of range. The timestamp should be within [{}, {}]",
-            header.max_timestamp,
-            now_ms.saturating_sub(self.settings.timestamp_before_max_ms),
-            now_ms.saturating_add(self.settings.timestamp_after_max_ms)
-        );
-        Err(Refusal::new(ResponseError::InvalidTimestamp, message))
     }
 
     fn store(&mut self, header: &BatchHeader, bytes: &[u8], time: Option<i64>, now_ms: i64) -> io::Result<()> {
@@ -330,6 +316,11 @@ impl PartitionLog {
         self.producers.active().map(start_of)
     }
 
+    /// Whether there are as many replicas as a writer may insist on: one, and `min.insync.replicas` may want more.
+    pub(crate) fn has_enough_replicas(&self) -> bool {
+        self.settings.insync_replicas_min <= 1
+    }
+
     /// The leader epoch.
     pub(crate) fn epoch(&self) -> i32 {
         self.place.epoch
@@ -360,16 +351,4 @@ impl Drop for PartitionLog {
     fn drop(&mut self) {
         self.wake();
     }
-}
-
-fn check_keys(batch: Batch) -> Result<(), Refusal> {
-    let invalid = |message: String| Refusal::new(ResponseError::InvalidRecord, message);
-    let mut records = batch.into_records().map_err(|error| invalid(error.to_string()))?;
-    while let Some(record) = records.next().map_err(|error| invalid(error.to_string()))? {
-        if record.key.is_none() {
-            let message = "Compacted topic cannot accept message without key";
-            return Err(invalid(message.to_owned()));
-        }
-    }
-    Ok(())
 }

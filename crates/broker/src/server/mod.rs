@@ -20,6 +20,7 @@ pub(crate) use rope::Rope;
 use crate::config::BrokerConfig;
 use crate::error::{Error, Result};
 use crate::node::Node;
+use crate::trouble::Trouble;
 
 /// A running broker. Dropping it stops it.
 #[derive(Debug)]
@@ -40,6 +41,10 @@ enum Command {
     HasTopic {
         name: String,
         answer: blocking::Sender<bool>,
+    },
+    Trouble {
+        trouble: Trouble,
+        answer: blocking::Sender<Result<()>>,
     },
     Stop,
 }
@@ -102,6 +107,15 @@ impl Broker {
             .send(Command::HasTopic { name, answer })
             .map_err(|_| Error::Stopped)?;
         answered.recv().map_err(|_| Error::Stopped)
+    }
+
+    /// Lets something go wrong from now on, for tests of whoever has to get through it.
+    pub fn make_trouble(&self, trouble: Trouble) -> Result<()> {
+        let (answer, answered) = blocking::channel();
+        self.commands
+            .send(Command::Trouble { trouble, answer })
+            .map_err(|_| Error::Stopped)?;
+        answered.recv().map_err(|_| Error::Stopped)?
     }
 
     /// Closes every connection, brings the data directory to the disk, and waits until the thread has ended.
@@ -214,6 +228,9 @@ fn obey(node: &Node, command: Command) {
         }
         Command::HasTopic { name, answer } => {
             let _ = answer.send(node.topics.borrow().find(&name).is_some());
+        }
+        Command::Trouble { trouble, answer } => {
+            let _ = answer.send(node.troubles.borrow_mut().add(trouble));
         }
         Command::Stop => {}
     }
