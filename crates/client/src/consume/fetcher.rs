@@ -64,6 +64,8 @@ pub(super) struct Node {
     pub(super) session: Session,
     pub(super) main: Option<Wait>,
     pub(super) aside: bool,
+    /// The broker asked for silence until then (KIP-219).
+    silent_until: Option<Instant>,
 }
 
 /// How long a fetch waits at the broker.
@@ -125,14 +127,19 @@ impl Fetcher {
             self.look_up_offsets(now);
             self.fetch(now);
             let pauses = self.positions.values().filter_map(|position| position.wakes(now));
-            let wake = pauses.min().unwrap_or(now + LONG);
+            let silences = self.nodes.values().filter_map(|node| node.silent_until);
+            let wakes = pauses.chain(silences.filter(|until| *until > now));
+            let wake = wakes.min().unwrap_or(now + LONG);
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.handle(command),
                     None => break,
                 },
                 Some(done) = self.flights.join_next() => match done {
-                    Ok(Done::Fetch { node, way, asked, answer }) => self.fetched(node, way, &asked, answer),
+                    Ok(Done::Fetch { node, way, asked, answer }) => {
+                        self.be_silent(node, answer.as_ref().map_or(0, |answer| answer.throttle_time_ms));
+                        self.fetched(node, way, &asked, answer);
+                    }
                     Ok(Done::Offsets { asked, answer }) => self.offsets_found(&asked, answer),
                     Err(error) => warn!(%error, "a fetch ended without an answer"),
                 },
@@ -250,6 +257,9 @@ impl Fetcher {
         let bytes_max = i32::try_from(room).unwrap_or(i32::MAX).min(self.config.fetch_bytes_max);
         for (node, wanted) in by_leader(&self.positions, |position| position.fetchable(now)) {
             let state = self.nodes.entry(node).or_default();
+            if state.silent_until.is_some_and(|until| until > now) {
+                continue;
+            }
             let long = i32::try_from(self.config.fetch_wait_max.as_millis()).unwrap_or(i32::MAX);
             let short = long.min(ASIDE_WAIT_MS);
             let (way, wait_ms) = match (state.main, state.aside) {
@@ -279,6 +289,16 @@ impl Fetcher {
                     answer,
                 }
             });
+        }
+    }
+
+    /// The broker has answered as much as it wants to for now.
+    fn be_silent(&mut self, node: NodeId, throttle_ms: i32) {
+        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0));
+        if !throttle.is_zero() {
+            let until = Instant::now() + throttle;
+            let state = self.nodes.entry(node).or_default();
+            state.silent_until = state.silent_until.max(Some(until));
         }
     }
 
