@@ -36,4 +36,7 @@ pub use consume::{Consumer, ConsumerConfig, ConsumerEvent, Start, Waker};
 pub use error::{Error, Result};
 pub use group::{Committed, GroupConfig, GroupEvent, GroupMember, GroupMetadata, Leave};
 pub use network::Io;
-pub use produce::{Producer, ProducerConfig, ProducerRecord, ProducerTopic, TransactionalConfig};
+pub use produce::{
+    Fate, Lost, LostRecord, OnLoss, Origin, Producer, ProducerConfig, ProducerRecord, ProducerTopic,
+    TransactionalConfig,
+};

@@ -7,6 +7,7 @@ use kstreams_wire::{Result, TopicName};
 
 use super::ProducerRecord;
 use super::batch::{Place, Sealed};
+use super::lost::Origin;
 use super::queue::Identity;
 use crate::network::Instant;
 
@@ -30,6 +31,8 @@ pub(super) struct Partition {
     next_sequence: i32,
     unacked_batches: usize,
     acked_offset: Option<i64>,
+    /// Where the records of the open batch came from; empty if nobody told.
+    origins: Vec<Option<Origin>>,
 }
 
 impl Topic {
@@ -59,6 +62,7 @@ impl Partition {
             next_sequence: 0,
             unacked_batches: 0,
             acked_offset: None,
+            origins: Vec::new(),
         }
     }
 
@@ -88,6 +92,13 @@ impl Partition {
         let bytes = builder.append(record.timestamp, record.key, record.value, record.headers)?;
         self.open_bytes += bytes;
         Ok(bytes)
+    }
+
+    /// Notes where the last record came from.
+    pub(super) fn came_from(&mut self, origin: Origin) {
+        let records = self.builder.as_ref().map_or(0, BatchBuilder::records) as usize;
+        self.origins.resize(records.saturating_sub(1), None);
+        self.origins.push(Some(origin));
     }
 
     /// Notes when the open batch got its first record.
@@ -125,12 +136,18 @@ impl Partition {
             charged_bytes,
             stamp,
             opened,
+            origins: std::mem::take(&mut self.origins),
         }))
+    }
+
+    /// A batch came to its end.
+    pub(super) fn landed(&mut self) {
+        self.unacked_batches = self.unacked_batches.saturating_sub(1);
     }
 
     /// Takes over an acknowledgement, and the memory of its batch.
     pub(super) fn acked(&mut self, last_offset: Option<i64>, memory: Bytes) {
-        self.unacked_batches = self.unacked_batches.saturating_sub(1);
+        self.landed();
         self.acked_offset = self.acked_offset.max(last_offset);
         if let Some(builder) = &mut self.builder {
             builder.recycle(memory);

@@ -5,6 +5,7 @@ use kstreams_wire::batch::{BatchBuilder, BatchHeader, ProducerStamp, Records, st
 use kstreams_wire::compression::Codec;
 use kstreams_wire::{Error, Result};
 
+use super::lost::{LostRecord, Origin};
 use crate::network::Instant;
 
 /// A partition as a producer numbers it: its topic's handle, and its own number.
@@ -26,6 +27,17 @@ pub(super) struct Sealed {
     pub(super) stamp: ProducerStamp,
     /// When its first record was appended.
     pub(super) opened: Instant,
+    /// Where its records came from, in their order; empty if nobody told.
+    pub(super) origins: Vec<Option<Origin>>,
+}
+
+/// A batch of which some records were refused, taken apart.
+#[derive(Debug)]
+pub(super) struct Sifted {
+    /// The refused ones, in their order.
+    pub(super) refused: Vec<LostRecord>,
+    /// The others, without a stamp.
+    pub(super) rest: Option<Sealed>,
 }
 
 impl Sealed {
@@ -67,7 +79,60 @@ impl Sealed {
         ])
     }
 
+    /// The records, one by one.
+    pub(super) fn records(&self) -> Result<Vec<LostRecord>> {
+        let mut records = kstreams_wire::batch::Batch::new(self.bytes.clone())?.into_records()?;
+        let mut found = Vec::with_capacity(self.records.unsigned_abs() as usize);
+        while let Some(record) = records.next()? {
+            found.push(LostRecord {
+                key: record.key_bytes(),
+                value: record.value_bytes(),
+                timestamp: record.timestamp,
+                headers: record.to_headers(),
+                origin: self.origins.get(found.len()).cloned().flatten(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Takes out the records that are `refused`, by their place in the batch.
+    pub(super) fn sift(&self, refused: impl Fn(usize) -> bool, codec: Codec) -> Result<Sifted> {
+        let all = self.records()?.into_iter().enumerate();
+        let (taken, kept): (Vec<_>, Vec<_>) = all.partition(|(at, _)| refused(*at));
+        let mut builder = BatchBuilder::new(codec);
+        for (_, record) in &kept {
+            builder.append(
+                record.timestamp,
+                record.key.as_deref(),
+                record.value.as_deref(),
+                &record.headers,
+            )?;
+        }
+        let rest = match builder.records() {
+            0 => None,
+            count => Some(Self {
+                place: self.place,
+                bytes: builder.finish(ProducerStamp::NONE)?,
+                records: i32::try_from(count).unwrap_or(i32::MAX),
+                charged_bytes: self.share(count),
+                stamp: ProducerStamp::NONE,
+                opened: self.opened,
+                origins: kept.into_iter().map(|(_, record)| record.origin).collect(),
+            }),
+        };
+        Ok(Sifted {
+            refused: taken.into_iter().map(|(_, record)| record).collect(),
+            rest,
+        })
+    }
+
+    /// What so many of the records take of `buffer.memory`.
+    fn share(&self, records: u32) -> usize {
+        self.charged_bytes * records as usize / self.records.unsigned_abs().max(1) as usize
+    }
+
     fn part(&self, records: &mut Records, count: u32, codec: Codec, stamp: ProducerStamp) -> Result<Self> {
+        let from = self.records.unsigned_abs() - records.remaining();
         let mut builder = BatchBuilder::new(codec);
         while builder.records() < count
             && let Some(record) = records.next()?
@@ -78,9 +143,11 @@ impl Sealed {
             return Err(Error::EmptyBatch);
         }
         let parts = i32::try_from(builder.records()).unwrap_or(i32::MAX);
-        let share = self.charged_bytes * builder.records() as usize / self.records.unsigned_abs().max(1) as usize;
+        let share = self.share(builder.records());
+        let origins = self.origins.iter().skip(from as usize).take(builder.records() as usize);
         Ok(Self {
             place: self.place,
+            origins: origins.cloned().collect(),
             bytes: builder.finish(stamp)?,
             records: parts,
             charged_bytes: share,

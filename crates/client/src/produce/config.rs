@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kstreams_wire::compression::{Codec, Compression};
 
+use super::OnLoss;
 use crate::config::{ConfigError, Properties};
 
 /// How to produce.
@@ -34,6 +35,8 @@ pub struct ProducerConfig {
     pub codec: Codec,
     /// What makes the producer a transactional one.
     pub transactional: Option<TransactionalConfig>,
+    /// What to do about records that cannot be delivered: the owner's choice, no key of Kafka's.
+    pub on_loss: OnLoss,
 }
 
 /// How to write in transactions.
@@ -128,6 +131,7 @@ impl ProducerConfig {
             retries: p.number("retries", default.retries, 0..=default.retries)?,
             codec: codec(&p)?,
             transactional: transactional(&p, idempotent)?,
+            on_loss: OnLoss::default(),
         })
     }
 }
@@ -175,6 +179,7 @@ impl Default for ProducerConfig {
             retries: i32::MAX as u32,
             codec: Codec::from(Compression::None),
             transactional: None,
+            on_loss: OnLoss::default(),
         }
     }
 }

@@ -9,12 +9,14 @@
 //! | `queue` | a partition's batches on their way: order, sequences, retries |
 //! | `sender` | the I/O side: requests to brokers |
 //! | `outcome` | what becomes of the answers |
+//! | `lost` | what could not be written, handed back |
 //! | `request` | Produce and InitProducerId |
 //! | `transaction/` | writing in transactions |
 
 mod accumulator;
 mod batch;
 mod config;
+mod lost;
 mod outcome;
 mod queue;
 mod request;
@@ -32,6 +34,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::sync::{mpsc, watch};
 
 pub use config::{Acks, ProducerConfig, TransactionalConfig};
+pub use lost::{Fate, Lost, LostRecord, OnLoss, Origin};
 
 use crate::client::Client;
 use crate::cluster::Cluster;
@@ -71,7 +74,8 @@ pub struct ProducerRecord<'a> {
 /// A producer, owned by one thread. Records are encoded where they are appended; whole batches cross to the I/O thread,
 /// and their acknowledgements come back as values when the owner asks: nothing is called back.
 ///
-/// The first failed delivery stays: every later call gives it again until [`Producer::forget_failure`].
+/// The first failed delivery stays: every later call gives it again until [`Producer::forget_failure`]. An owner that wants
+/// to decide about every record asks for [`OnLoss::Report`], and looks at [`Producer::take_lost`] after each call.
 #[derive(Debug)]
 pub struct Producer {
     client: Client,
@@ -87,6 +91,7 @@ pub struct Producer {
     identity: Option<Identity>,
     transactions: Option<Transactions>,
     failure: Option<Error>,
+    lost: Vec<Lost>,
     commands: mpsc::UnboundedSender<Command>,
     mailbox: Mailbox<Letter>,
     letters: Vec<Letter>,
@@ -104,6 +109,13 @@ enum Letter {
     Failed {
         error: Error,
         charged_bytes: Vec<usize>,
+    },
+    /// Records were lost, and the others go on. With the batch's end its partition has one less on its way.
+    Lost {
+        place: Place,
+        lost: Vec<Lost>,
+        charged_bytes: usize,
+        ended: bool,
     },
     /// Batches were given up because of an earlier failure.
     Dropped(Vec<usize>),
@@ -135,6 +147,7 @@ impl Producer {
             identity: None,
             transactions,
             failure: None,
+            lost: Vec::new(),
             commands,
             mailbox,
             letters: Vec::new(),
@@ -175,13 +188,31 @@ impl Producer {
 
     /// Appends a record. Without a partition the key decides as in Java (murmur2); without a key, too, batches of the
     /// topic's partitions are filled one after the other. Waits up to `max.block.ms` for metadata and for room.
+    ///
+    /// A record that is refused here leaves no trace: the producer goes on, and so does its transaction.
     #[inline]
     pub fn append(&mut self, topic: ProducerTopic, partition: Option<i32>, record: ProducerRecord<'_>) -> Result<()> {
+        self.append_to(topic, partition, record).map(|_| ())
+    }
+
+    /// Appends a record and remembers where it came from, to tell if it is lost.
+    pub fn append_from(
+        &mut self,
+        topic: ProducerTopic,
+        partition: Option<i32>,
+        record: ProducerRecord<'_>,
+        origin: Origin,
+    ) -> Result<()> {
+        let place = self.append_to(topic, partition, record)?;
+        let slot = self.slot(place).ok_or(Error::Closed)?;
+        slot.came_from(origin);
+        Ok(())
+    }
+
+    #[inline]
+    fn append_to(&mut self, topic: ProducerTopic, partition: Option<i32>, record: ProducerRecord<'_>) -> Result<Place> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
-        }
-        if let Some(transactions) = &mut self.transactions {
-            transactions.machine.open()?;
         }
         let place = self.place(topic, partition, record.key)?;
         let bytes = BatchBuilder::record_bytes_max(record.key, record.value, record.headers);
@@ -196,6 +227,9 @@ impl Producer {
         }
         if self.buffered_bytes + bytes > self.config.buffer_bytes {
             self.make_room(bytes)?;
+        }
+        if let Some(transactions) = &mut self.transactions {
+            transactions.machine.open()?;
         }
         let (batch_bytes, in_flight_max) = (self.config.batch_bytes, self.config.in_flight_max);
         let slot = self.slot(place).ok_or(Error::Closed)?;
@@ -217,7 +251,7 @@ impl Producer {
             self.open.push(place);
         }
         self.buffered_bytes += added;
-        Ok(())
+        Ok(place)
     }
 
     /// Sends batches that have waited for `linger.ms`, and collects acknowledgements. Call it once a turn.
@@ -266,6 +300,12 @@ impl Producer {
         self.buffered_bytes
     }
 
+    /// What was lost since the last call. There is something only for an owner that asked for [`OnLoss::Report`]; a
+    /// transaction does not commit before its losses were taken.
+    pub fn take_lost(&mut self) -> Vec<Lost> {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Gives up what is not acknowledged and forgets the failure, so that the producer is of use again: as another
     /// producer, to the brokers. A transactional producer [aborts](Producer::abort_transaction) instead.
     pub fn forget_failure(&mut self) {
@@ -288,6 +328,7 @@ impl Producer {
         self.unacked_batches = 0;
         self.identity = None;
         self.failure = None;
+        self.lost.clear();
     }
 
     /// Flushes within `timeout`, then ends. What is not acknowledged by then is given up.

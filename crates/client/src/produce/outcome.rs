@@ -8,10 +8,11 @@ use kstreams_wire::messages::produce_response::PartitionProduceResponse;
 use rustc_hash::FxBuildHasher;
 use tracing::{debug, warn};
 
-use super::batch::{Place, Sealed};
+use super::batch::Place;
+use super::lost::{is_certain, is_of_producer};
 use super::queue::{Numbered, Verdict};
 use super::sender::Sender;
-use super::{Ack, Letter};
+use super::{Ack, Fate, Letter, Lost, OnLoss};
 use crate::error::{Error, Result};
 use crate::network::Instant;
 
@@ -33,18 +34,17 @@ impl Sender {
             })
             .collect();
         let mut acks = Vec::with_capacity(batches.len());
-        for batch in batches {
+        for mut batch in batches {
             let partition = self.partition(batch.batch.place);
             match found.get(&(&*partition.topic, partition.partition)) {
                 Some(found) if found.error_code == 0 => acks.push(self.acknowledge(batch, found.base_offset)),
                 Some(found) => acks.extend(self.refused(batch, found)),
-                None => self.again(
-                    batch,
-                    &Error::Refused {
-                        what: "no answer for the partition".into(),
-                        code: ErrorCode(-1),
-                    },
-                ),
+                None => {
+                    batch.uncertain = true;
+                    let what = "no answer for the partition".to_owned();
+                    let code = ErrorCode::UNKNOWN_SERVER_ERROR;
+                    self.again(batch, &Error::Refused { what, code });
+                }
             }
         }
         if !acks.is_empty() {
@@ -73,14 +73,8 @@ impl Sender {
             .collect();
         for batch in expired {
             let what = "delivery".to_owned();
-            self.lose(
-                batch.batch,
-                Error::Timeout {
-                    what,
-                    waited,
-                    source: self.obstacle.clone().map(Box::new),
-                },
-            );
+            let source = self.obstacle.clone().map(Box::new);
+            self.lose(batch, Error::Timeout { what, waited, source });
         }
     }
 
@@ -98,7 +92,7 @@ impl Sender {
 
     fn acknowledge(&mut self, batch: Numbered, base_offset: i64) -> Ack {
         if let Some(line) = self.lines.get_mut(&batch.batch.place) {
-            line.queue.landed(batch.number);
+            line.queue.written(&batch);
         }
         let last_offset = (base_offset >= 0).then(|| base_offset + i64::from(batch.batch.records) - 1);
         Ack {
@@ -110,17 +104,18 @@ impl Sender {
     /// The connection failed: whether the batches were written is not known.
     fn unanswered(&mut self, batches: Vec<Numbered>, error: &Error) {
         self.cluster.want_metadata();
-        for batch in batches {
+        for mut batch in batches {
+            batch.uncertain = true;
             if error.is_retriable() {
                 self.again(batch, error);
             } else {
-                self.give_up(batch, error.clone());
+                self.lose(batch, error.clone());
             }
         }
     }
 
     /// The broker did not take a batch. Sometimes it has it already: then that is an acknowledgement.
-    fn refused(&mut self, batch: Numbered, answer: &PartitionProduceResponse) -> Option<Ack> {
+    fn refused(&mut self, mut batch: Numbered, answer: &PartitionProduceResponse) -> Option<Ack> {
         let code = ErrorCode::from(answer.error_code);
         let place = batch.batch.place;
         let line = self.lines.get_mut(&place)?;
@@ -130,6 +125,7 @@ impl Sender {
             .as_ref()
             .map_or_else(|| "produce".to_owned(), |text| text.as_str().to_owned());
         let error = Error::Refused { what, code };
+        batch.uncertain |= !is_certain(code);
         match verdict {
             Verdict::Written => return Some(self.acknowledge(batch, -1)),
             Verdict::Retry => {
@@ -144,9 +140,62 @@ impl Sender {
                 warn!(%partition, records = batch.batch.records, "the broker finds a batch too large, splitting it");
                 self.split(batch);
             }
-            Verdict::Hopeless => self.give_up(batch, error),
+            Verdict::Hopeless if self.blames_some(&batch, answer) => self.sift(&batch, answer),
+            Verdict::Hopeless => self.lose(batch, error),
         }
         None
+    }
+
+    /// Whether the broker names records that are to blame, and others could be written.
+    fn blames_some(&self, batch: &Numbered, answer: &PartitionProduceResponse) -> bool {
+        let blamed = answer.record_errors.len();
+        self.config.on_loss == OnLoss::Report && blamed > 0 && blamed < batch.batch.records.unsigned_abs() as usize
+    }
+
+    /// Loses the records that are to blame; the others are sent again.
+    fn sift(&mut self, batch: &Numbered, answer: &PartitionProduceResponse) {
+        let code = ErrorCode::from(answer.error_code);
+        let blame = |at: usize| {
+            answer
+                .record_errors
+                .iter()
+                .find(|e| usize::try_from(e.batch_index) == Ok(at))
+        };
+        let blamed: Vec<_> = (0..batch.batch.records.unsigned_abs() as usize)
+            .filter_map(blame)
+            .collect();
+        let place = batch.batch.place;
+        let sifted = match batch.batch.sift(|at| blame(at).is_some(), self.config.codec) {
+            Ok(sifted) => sifted,
+            Err(error) => return self.fail_all(&error.into()),
+        };
+        let partition = self.partition(place);
+        let Some(line) = self.lines.get_mut(&place) else { return };
+        line.queue.landed(batch.number);
+        let rest_bytes = sifted.rest.as_ref().map_or(0, |rest| rest.charged_bytes);
+        let ended = sifted.rest.is_none();
+        if let Some(rest) = sifted.rest {
+            line.queue.put_back_rest(batch, rest);
+        }
+        let lost = sifted.refused.into_iter().zip(blamed).map(|(record, blamed)| {
+            let what = blamed
+                .batch_index_error_message
+                .as_ref()
+                .or(answer.error_message.as_ref());
+            let what = what.map_or_else(|| "produce".to_owned(), |text| text.as_str().to_owned());
+            Lost {
+                partition: partition.clone(),
+                error: Error::Refused { what, code },
+                fate: Fate::NotWritten,
+                records: vec![record],
+            }
+        });
+        self.mailbox.put(Letter::Lost {
+            place,
+            lost: lost.collect(),
+            charged_bytes: batch.batch.charged_bytes.saturating_sub(rest_bytes),
+            ended,
+        });
     }
 
     fn split(&mut self, batch: Numbered) {
@@ -169,7 +218,7 @@ impl Sender {
         let Some(line) = self.lines.get_mut(&place) else { return };
         line.queue.landed(batch.number);
         if line.dead || batch.attempts > retries {
-            return self.lose(batch.batch, error.clone());
+            return self.lose(batch, error.clone());
         }
         self.obstacle = Some(error.clone());
         let pause = self.backoff.after(batch.attempts);
@@ -180,25 +229,48 @@ impl Sender {
         }
     }
 
-    fn give_up(&mut self, batch: Numbered, error: Error) {
-        if let Some(line) = self.lines.get_mut(&batch.batch.place) {
-            line.queue.landed(batch.number);
-        }
-        self.lose(batch.batch, error);
-    }
-
-    /// A batch will not be written; neither will those behind it, whose order would be wrong without it.
-    fn lose(&mut self, batch: Sealed, source: Error) {
-        let partition = self.partition(batch.place);
-        self.bury(batch.place);
-        let error = Error::Delivery {
-            partition,
-            records: batch.records,
-            source: Box::new(source),
+    /// A batch will not be written. Unless the owner wants to decide about its records, neither will those behind it,
+    /// whose order would be wrong without it.
+    fn lose(&mut self, batch: Numbered, error: Error) {
+        let place = batch.batch.place;
+        let Some(line) = self.lines.get_mut(&place) else { return };
+        let fate = line.queue.give_up(&batch);
+        let charged_bytes = batch.batch.charged_bytes;
+        let records = match self.config.on_loss {
+            OnLoss::Report if !error.code().is_some_and(is_of_producer) => batch.batch.records(),
+            _ => Ok(Vec::new()),
         };
-        self.mailbox.put(Letter::Failed {
+        let lost = Lost {
+            partition: self.partition(place),
             error,
-            charged_bytes: vec![batch.charged_bytes],
+            fate,
+            records: match records {
+                Ok(records) => records,
+                Err(error) => return self.fail_all(&error.into()),
+            },
+        };
+        if lost.records.is_empty() {
+            self.bury(place);
+            let error = Error::Delivery {
+                partition: lost.partition,
+                records: batch.batch.records,
+                source: Box::new(lost.error),
+            };
+            self.mailbox.put(Letter::Failed {
+                error,
+                charged_bytes: vec![charged_bytes],
+            });
+            return;
+        }
+        // Nothing more may follow in a transaction that can only be aborted.
+        if fate == Fate::Unknown && self.config.transactional.is_some() {
+            self.bury(place);
+        }
+        self.mailbox.put(Letter::Lost {
+            place,
+            lost: vec![lost],
+            charged_bytes,
+            ended: true,
         });
     }
 

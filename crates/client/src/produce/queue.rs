@@ -2,7 +2,9 @@
 //!
 //! Up to five batches are in flight. When one fails, those behind it fail, too (out of order); sending then stops until
 //! nothing is in flight, and goes on in the old order with the old sequences, so that the broker tells what it already
-//! has. Only when the broker misses what was acknowledged does the partition begin anew with the next epoch.
+//! has. When a batch is given up, those behind it close the gap with other sequences, unless one of them may be written
+//! under its own already. Only when the broker misses what it should have does the partition begin anew with the next
+//! epoch.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use kstreams_wire::code::ErrorCode;
 use kstreams_wire::compression::Codec;
 
 use super::batch::Sealed;
+use super::lost::Fate;
 use crate::network::Instant;
 
 /// Who the brokers know a producer as.
@@ -37,6 +40,8 @@ pub(super) struct Numbered {
     pub(super) batch: Sealed,
     /// How often it was sent.
     pub(super) attempts: u32,
+    /// An attempt ended without saying whether it was written.
+    pub(super) uncertain: bool,
     /// Its sequences are given: it keeps them in further attempts.
     stamped: bool,
 }
@@ -62,6 +67,11 @@ pub(super) struct Queue {
     numbers: u64,
     identity: Option<Identity>,
     next_sequence: i32,
+    /// The last batch that is written under this identity, and the sequence that follows it.
+    written: Option<(Number, i32)>,
+    /// The broker has batches of this producer id. One that has none takes any sequence for the first: until then,
+    /// batches go one by one.
+    known: bool,
     /// Its batches belong to transactions: what goes wrong is mended by an abort, not here.
     transactional: bool,
     recovery: Recovery,
@@ -75,6 +85,8 @@ enum Recovery {
     None,
     /// Everything in flight comes back first.
     Drain,
+    /// So it does, and then sequences go on behind what is written: there is a gap where a batch was given up.
+    Renumber,
     /// So it does, and then the partition begins anew with the next epoch.
     NextEpoch,
 }
@@ -84,8 +96,12 @@ impl Queue {
     pub(super) fn begin_transaction(&mut self, identity: Identity) {
         self.transactional = true;
         if self.identity != Some(identity) {
+            self.known &= self
+                .identity
+                .is_some_and(|before| before.producer_id == identity.producer_id);
             self.identity = Some(identity);
             self.next_sequence = 0;
+            self.written = None;
         }
         self.recovery = Recovery::None;
     }
@@ -101,6 +117,7 @@ impl Queue {
             number,
             batch,
             attempts: 0,
+            uncertain: false,
             stamped: false,
         });
     }
@@ -142,6 +159,29 @@ impl Queue {
         self.in_flight.remove(&number);
     }
 
+    /// The batch is written.
+    pub(super) fn written(&mut self, batch: &Numbered) {
+        self.landed(batch.number);
+        self.known = true;
+        let stamp = batch.batch.stamp;
+        if self.written.is_none_or(|(number, _)| number < batch.number) {
+            let next = stamp::next_sequence(stamp.base_sequence, batch.batch.records.unsigned_abs());
+            self.written = Some((batch.number, next));
+        }
+    }
+
+    /// The batch will not be sent any more.
+    pub(super) fn give_up(&mut self, batch: &Numbered) -> Fate {
+        self.landed(batch.number);
+        if batch.uncertain {
+            return Fate::Unknown;
+        }
+        if batch.stamped {
+            self.recovery = self.recovery.max(Recovery::Renumber);
+        }
+        Fate::NotWritten
+    }
+
     /// What to do about a batch that came back with this code.
     pub(super) fn judge(&mut self, failed: &Numbered, code: ErrorCode) -> Verdict {
         match code {
@@ -154,12 +194,16 @@ impl Queue {
             | ErrorCode::INVALID_PRODUCER_EPOCH
                 if self.identity.is_some() =>
             {
+                // Behind a batch that failed, this is to be expected. The first of all should have followed what was
+                // acknowledged: the broker has forgotten that, so sequences mean nothing any more.
+                let behind = !self.is_first(failed.number) || self.recovery == Recovery::Renumber;
+                if behind && code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER {
+                    return Verdict::Retry;
+                }
                 if self.transactional {
                     return Verdict::Hopeless;
                 }
-                // Behind a batch that failed, this is to be expected. The first of all should have followed what was
-                // acknowledged: the broker has forgotten that, so sequences mean nothing any more.
-                if self.is_first(failed.number) {
+                if !behind {
                     self.recovery = Recovery::NextEpoch;
                 }
                 Verdict::Retry
@@ -190,10 +234,23 @@ impl Queue {
                 number,
                 batch,
                 attempts: 0,
+                uncertain: whole.uncertain,
                 stamped: whole.stamped,
             });
         }
         Ok(())
+    }
+
+    /// Puts back what is left of a batch, some of whose records were refused.
+    pub(super) fn put_back_rest(&mut self, whole: &Numbered, rest: Sealed) {
+        self.insert(Numbered {
+            number: whole.number,
+            batch: rest,
+            attempts: whole.attempts,
+            uncertain: whole.uncertain,
+            stamped: false,
+        });
+        self.recovery = self.recovery.max(Recovery::Renumber);
     }
 
     /// Takes out everything that has waited for too long.
@@ -223,8 +280,8 @@ impl Queue {
     }
 
     fn is_ready(&self, now: Instant) -> bool {
-        let drained = self.recovery == Recovery::None || self.in_flight.is_empty();
-        drained && self.retry.is_none_or(|retry| retry <= now)
+        let alone = self.recovery != Recovery::None || self.identity.is_some() && !self.known;
+        (!alone || self.in_flight.is_empty()) && self.retry.is_none_or(|retry| retry <= now)
     }
 
     fn recover(&mut self, identity: Option<Identity>) {
@@ -232,9 +289,16 @@ impl Queue {
             Recovery::NextEpoch => self.identity.and_then(Identity::next).or(identity),
             _ => self.identity.or(identity),
         };
-        if self.recovery == Recovery::NextEpoch || self.identity.is_none() {
+        let anew = self.recovery == Recovery::NextEpoch || self.identity.is_none();
+        if anew {
             self.identity = next;
-            self.next_sequence = 0;
+            self.written = None;
+            self.known = false;
+        }
+        // What may be written has to keep the sequences by which the broker would know it.
+        let kept = |batch: &Numbered| batch.stamped && batch.uncertain;
+        if anew || self.recovery == Recovery::Renumber && !self.waiting.iter().any(kept) {
+            self.next_sequence = self.written.map_or(0, |(_, next)| next);
             self.waiting.iter_mut().for_each(|batch| batch.stamped = false);
         }
         self.recovery = Recovery::None;
@@ -291,12 +355,21 @@ mod tests {
             records,
             stamp: ProducerStamp::NONE,
             opened: now,
+            origins: Vec::new(),
         }
+    }
+
+    /// A queue whose broker has met the producer, with an empty hand.
+    fn met(now: Instant) -> Queue {
+        let mut queue = Queue::default();
+        assert!(queue.pop(now, Some(IDENTITY)).unwrap().is_none());
+        queue.known = true;
+        queue
     }
 
     /// A queue with three batches of two records each, all in flight.
     fn three_in_flight(now: Instant) -> (Queue, Vec<Numbered>) {
-        let mut queue = Queue::default();
+        let mut queue = met(now);
         (0..3).for_each(|_| queue.push(sealed(2, now)));
         let sent = pop_all(&mut queue, now);
         assert_eq!(stamps(&sent), [(0, 0), (0, 2), (0, 4)]);
@@ -358,12 +431,53 @@ mod tests {
         let now = Instant::now();
         let (mut queue, mut sent) = three_in_flight(now);
         let (third, second, first) = (sent.pop().unwrap(), sent.pop().unwrap(), sent.pop().unwrap());
-        queue.landed(first.number);
+        queue.written(&first);
         fail(&mut queue, second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
         fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now);
         queue.push(sealed(1, now));
         let sent = pop_all(&mut queue, now + PAUSE);
-        assert_eq!(stamps(&sent), [(1, 0), (1, 2), (1, 4)]);
+        assert_eq!(stamps(&sent), [(1, 0)], "whoever forgot takes anything: one by one");
+        queue.written(&sent[0]);
+        assert_eq!(stamps(&pop_all(&mut queue, now + PAUSE)), [(1, 2), (1, 4)]);
+    }
+
+    #[test]
+    fn behind_a_batch_that_is_given_up_sequences_close_the_gap() {
+        let now = Instant::now();
+        let (mut queue, mut sent) = three_in_flight(now);
+        let (third, second, first) = (sent.pop().unwrap(), sent.pop().unwrap(), sent.pop().unwrap());
+        queue.written(&first);
+        assert_eq!(queue.judge(&second, ErrorCode::INVALID_RECORD), Verdict::Hopeless);
+        assert_eq!(queue.give_up(&second), Fate::NotWritten);
+        assert_eq!(
+            fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
+            Verdict::Retry
+        );
+        queue.push(sealed(1, now));
+        assert_eq!(stamps(&pop_all(&mut queue, now + PAUSE)), [(0, 2), (0, 4)]);
+    }
+
+    #[test]
+    fn what_may_be_written_keeps_its_sequences() {
+        let now = Instant::now();
+        let (mut queue, mut sent) = three_in_flight(now);
+        let (mut third, second, first) = (sent.pop().unwrap(), sent.pop().unwrap(), sent.pop().unwrap());
+        queue.written(&first);
+        assert_eq!(queue.give_up(&second), Fate::NotWritten);
+        third.uncertain = true;
+        fail(&mut queue, third, ErrorCode::NETWORK_EXCEPTION, now);
+        assert_eq!(stamps(&pop_all(&mut queue, now + PAUSE)), [(0, 4)]);
+    }
+
+    #[test]
+    fn a_broker_that_has_not_met_the_producer_gets_one_batch_first() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        (0..3).for_each(|_| queue.push(sealed(2, now)));
+        let sent = pop_all(&mut queue, now);
+        assert_eq!(stamps(&sent), [(0, 0)]);
+        queue.written(&sent[0]);
+        assert_eq!(stamps(&pop_all(&mut queue, now)), [(0, 2), (0, 4)]);
     }
 
     #[test]
@@ -383,7 +497,7 @@ mod tests {
     #[test]
     fn halves_of_a_batch_take_its_place_and_its_sequences() {
         let now = Instant::now();
-        let mut queue = Queue::default();
+        let mut queue = met(now);
         queue.push(sealed(5, now));
         queue.push(sealed(1, now));
         let mut sent = pop_all(&mut queue, now);

@@ -90,6 +90,24 @@ struct Node {
     connection: Option<Connection>,
     connecting: bool,
     in_flight: usize,
+    /// The broker asked for silence until then (KIP-219).
+    silent_until: Option<Instant>,
+}
+
+impl Node {
+    /// Whether another request may go there.
+    fn is_free(&self, now: Instant, in_flight_max: usize) -> bool {
+        let silent = self.silent_until.is_some_and(|until| until > now);
+        !self.connecting && !silent && self.in_flight < in_flight_max
+    }
+
+    fn landed(&mut self, throttle_ms: i32, now: Instant) {
+        self.in_flight -= 1;
+        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0));
+        if !throttle.is_zero() {
+            self.silent_until = self.silent_until.max(Some(now + throttle));
+        }
+    }
 }
 
 /// A request that came to its end.
@@ -139,6 +157,8 @@ impl Sender {
                 .lines
                 .values()
                 .filter_map(|line| line.queue.wakes(now, self.config.delivery_timeout));
+            let silences = self.nodes.values().filter_map(|node| node.silent_until);
+            let wakes = wakes.chain(silences.filter(|until| *until > now));
             let wake = wakes.min().unwrap_or(now + LONG);
             tokio::select! {
                 command = commands.recv() => match command {
@@ -210,8 +230,9 @@ impl Sender {
             Done::Added(places, added) => self.added(&places, added),
             Done::Connected(node, connection) => self.connected(node, connection),
             Done::Produced { node, batches, answer } => {
+                let throttle_ms = answer.as_ref().map_or(0, |answer| answer.throttle_time_ms);
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.in_flight -= 1;
+                    node.landed(throttle_ms, Instant::now());
                 }
                 self.produced(batches, answer);
             }
@@ -246,9 +267,7 @@ impl Sender {
     fn next_node(&self, now: Instant) -> Option<NodeId> {
         let free = |node: &NodeId| {
             let max = self.config.in_flight_max;
-            self.nodes
-                .get(node)
-                .is_none_or(|state| !state.connecting && state.in_flight < max)
+            self.nodes.get(node).is_none_or(|state| state.is_free(now, max))
         };
         let ready = self.lines.values().filter(|line| line.ready_bytes(now).is_some());
         ready.filter_map(|line| line.leader).find(free)

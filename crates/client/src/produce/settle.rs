@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Ack, Letter, Producer};
+use super::accumulator::Partition;
+use super::{Ack, Fate, Letter, Lost, Producer};
 use crate::error::{Error, Result};
 use crate::network;
 
@@ -85,6 +86,19 @@ impl Producer {
                 Letter::Split => self.unacked_batches += 1,
                 Letter::Acked(acks) => acks.into_iter().for_each(|ack| self.acked(ack)),
                 Letter::Dropped(charged_bytes) => self.discharge(&charged_bytes),
+                Letter::Lost {
+                    place,
+                    lost,
+                    charged_bytes,
+                    ended,
+                } => {
+                    self.buffered_bytes = self.buffered_bytes.saturating_sub(charged_bytes);
+                    if ended {
+                        self.unacked_batches = self.unacked_batches.saturating_sub(1);
+                        self.slot(place).into_iter().for_each(Partition::landed);
+                    }
+                    self.lose(lost);
+                }
                 Letter::Failed { error, charged_bytes } => {
                     self.discharge(&charged_bytes);
                     self.failure.get_or_insert(error);
@@ -92,6 +106,16 @@ impl Producer {
             }
         }
         self.letters = letters;
+    }
+
+    /// Keeps what was lost for the owner. A transaction whose records may or may not be written is spoilt.
+    fn lose(&mut self, lost: Vec<Lost>) {
+        for lost in lost {
+            if self.transactions.is_some() && lost.fate == Fate::Unknown {
+                self.failure.get_or_insert_with(|| lost.to_error());
+            }
+            self.lost.push(lost);
+        }
     }
 
     fn acked(&mut self, ack: Ack) {

@@ -8,6 +8,7 @@
 
 mod consume;
 mod faults;
+mod lost;
 mod produce;
 mod proxy;
 mod transactions;

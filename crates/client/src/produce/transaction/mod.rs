@@ -71,7 +71,10 @@ impl Producer {
     /// Waits until everything is written, and commits the transaction. If time runs out on the last step
     /// ([`Error::Timeout`]), it may or may not be committed: [`Producer::init_transactions`] makes sure.
     pub fn commit_transaction(&mut self) -> Result<()> {
-        if let Err(error) = self.flush() {
+        let flushed = self.flush();
+        // An owner that was not asked about a loss cannot have decided to do without the record.
+        let unseen = self.lost.first().map(super::Lost::to_error);
+        if let Err(error) = flushed.and(unseen.map_or(Ok(()), Err)) {
             self.transactions()?.machine.doom(&error);
             return Err(error);
         }
