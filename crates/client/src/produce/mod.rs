@@ -243,6 +243,10 @@ impl Producer {
         if slot.opened().is_some() && slot.size() + bytes > aim_bytes.max(batch_bytes) {
             self.seal(place)?;
         }
+        // Not before it is sure that something will be written: a transaction with nothing in it could not be committed.
+        if let Some(transactions) = &mut self.transactions {
+            transactions.machine.open()?;
+        }
         let codec = self.config.codec;
         let slot = self.slot(place).ok_or(Error::Closed)?;
         let added = slot.append(&record, codec)?;
@@ -309,6 +313,9 @@ impl Producer {
     /// Gives up what is not acknowledged and forgets the failure, so that the producer is of use again: as another
     /// producer, to the brokers. A transactional producer [aborts](Producer::abort_transaction) instead.
     pub fn forget_failure(&mut self) {
+        if let (Some(transactions), Some(failure)) = (&mut self.transactions, &self.failure) {
+            transactions.machine.doom(failure);
+        }
         self.restart();
     }
 

@@ -8,6 +8,8 @@
 
 pub(super) mod machine;
 pub(super) mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,6 +66,10 @@ impl Producer {
 
     /// Commits these offsets for the group when the transaction commits, if the member still is who it says.
     pub fn send_offsets(&mut self, offsets: &BTreeMap<TopicPartition, Committed>, group: &GroupMetadata) -> Result<()> {
+        // A transaction with nothing in it could not be committed.
+        if offsets.is_empty() {
+            return Ok(());
+        }
         self.transactions()?.machine.plan_offsets()?;
         self.converse(Some(&Offsets { group, offsets }), self.config.block_max)
     }
@@ -92,6 +98,9 @@ impl Producer {
     /// hear of the abort, the transaction ends by `transaction.timeout.ms`.
     pub fn abort_within(&mut self, limit: Duration) -> Result<()> {
         let was_open = self.in_transaction();
+        if !was_open && self.failure.is_some() {
+            return self.init_transactions();
+        }
         self.transactions()?.machine.plan_end(Outcome::Abort)?;
         if was_open {
             self.restart();
@@ -112,7 +121,9 @@ impl Producer {
             machine::name(first),
             transactions.config.id
         );
-        let mut machine = std::mem::replace(&mut transactions.machine, Machine::new(&transactions.config.id));
+        let mut machine = transactions.machine.clone();
+        // Should the conversation itself be lost, nobody knows what was asked and what was done.
+        transactions.machine.gave_up(Error::Closed);
         let errand = Errand {
             cluster,
             id: transactions.config.id.clone(),

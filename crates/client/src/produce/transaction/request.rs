@@ -26,6 +26,8 @@ const END_VERSION_ONE_MAX: i16 = 4;
 const OFFSETS_VERSION_ONE_MAX: i16 = 4;
 /// Later versions are for brokers among themselves.
 const ADD_PARTITIONS_VERSION_MAX: i16 = 3;
+/// The markers of the transaction before are about to be written: that takes less time than a failure.
+const CONCURRENT_PAUSE: Duration = Duration::from_millis(20);
 /// The name of the feature whose level says which protocol is spoken.
 const FEATURE: &str = "transaction.version";
 
@@ -133,7 +135,7 @@ impl Errand {
             epoch: answer.producer_epoch,
         };
         Ok(Answer {
-            identity: (protocol == Protocol::Two).then_some(next),
+            identity: (protocol == Protocol::Two && next.producer_id >= 0).then_some(next),
             ..said(answer.error_code)
         })
     }
@@ -188,19 +190,23 @@ pub(in super::super) async fn add_partitions(
         .with_v3_and_below_topics(topics.collect());
     let mut backoff = cluster.backoff();
     loop {
+        let mut pause = None;
         let again = match ask_to_add(&cluster, &id, &request).await {
             Ok(None) => return Ok(()),
-            Ok(Some(code)) => match remedy(code) {
-                Some(again) => again,
-                None => return Err(refused(id, code)),
-            },
+            Ok(Some(code)) => {
+                pause = (code == ErrorCode::CONCURRENT_TRANSACTIONS).then_some(CONCURRENT_PAUSE);
+                match remedy(code) {
+                    Some(again) => again,
+                    None => return Err(refused(id, code)),
+                }
+            }
             Err(error) if error.is_retriable() => Remedy::FindCoordinator,
             Err(error) => return Err(error),
         };
         if again == Remedy::FindCoordinator {
             cluster.forget_transaction_coordinator(&id);
         }
-        sleep(backoff.failed()).await;
+        sleep(pause.unwrap_or_else(|| backoff.failed())).await;
     }
 }
 
