@@ -67,6 +67,22 @@ pub enum Error {
         #[source]
         source: Box<kstreams_task::Error>,
     },
+    /// A task failed again and again, until `task.timeout.ms` was over.
+    #[error("task {task} made no progress within task.timeout.ms")]
+    TaskTimedOut {
+        /// The task.
+        task: TaskId,
+        /// Its last failure.
+        #[source]
+        source: Box<Self>,
+    },
+    /// The membership in the group ended for good.
+    #[error("the membership in the group ended")]
+    Membership {
+        /// Why.
+        #[source]
+        source: Box<kstreams_client::Error>,
+    },
     /// The processor or the store of a global store failed.
     #[error("global stores could not be kept up to date")]
     Global {
@@ -155,13 +171,17 @@ pub enum Error {
 /// What an error asks for. Only the stream thread's loop looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// The same thing may work later; nothing is lost.
+    /// Nothing is wrong; it just is not the time.
+    Later,
+    /// The same thing may work later; nothing is lost. For as long as `task.timeout.ms` allows.
     Retry,
-    /// Records were lost on their way out: everything since the last commit is to be done again.
+    /// A task stopped half-way: what it did since the last commit is to be done again.
     Revive,
-    /// The group went on without this thread: its tasks may be run elsewhere.
+    /// Records were lost on their way out: all tasks that wrote are to begin at the last commit again.
+    Undo,
+    /// The group, or the transaction coordinator, went on without this thread: its tasks may be run elsewhere.
     Rejoin,
-    /// The thread cannot go on; the uncaught error handler decides what follows.
+    /// The thread cannot go on; the uncaught exception handler decides what follows.
     Stop,
 }
 
@@ -172,16 +192,27 @@ impl Error {
             Self::Client { source, .. } => of_client(source),
             // Whether it is committed may not be known: only beginning again at the commit that is known makes sure.
             Self::Transaction { source } => match of_client(source) {
-                Disposition::Retry => Disposition::Revive,
+                Disposition::Later | Disposition::Retry => Disposition::Undo,
                 other => other,
             },
             // A record that failed half-way is taken from the inbox: only going back to the commit brings it again.
             Self::Task { source, .. } => match client_cause(&**source).map(of_client) {
-                Some(Disposition::Retry | Disposition::Revive) => Disposition::Revive,
+                Some(Disposition::Later | Disposition::Retry) => Disposition::Revive,
                 Some(other) => other,
                 None => Disposition::Stop,
             },
             _ => Disposition::Stop,
+        }
+    }
+
+    /// Whether time may heal it: then it must not take longer than `task.timeout.ms`.
+    pub(crate) fn may_pass(&self) -> bool {
+        let is_transient =
+            |error: &kstreams_client::Error| of_client(error) != Disposition::Later && error.is_retriable();
+        match self.disposition() {
+            Disposition::Retry => true,
+            Disposition::Revive | Disposition::Undo => client_cause(self).is_some_and(is_transient),
+            Disposition::Later | Disposition::Rejoin | Disposition::Stop => false,
         }
     }
 }
@@ -189,26 +220,37 @@ impl Error {
 fn of_client(error: &kstreams_client::Error) -> Disposition {
     use kstreams_client::Error as Client;
     match error {
-        Client::NotMember { .. } => Disposition::Rejoin,
-        // Another epoch began under the transactional id: usually the coordinator's, for want of a commit in time.
-        Client::Fenced { .. } | Client::Abortable { .. } | Client::TransactionState { .. } => Disposition::Revive,
-        Client::Delivery { source, .. } if source.code().is_some_and(is_of_transactions) => Disposition::Revive,
-        Client::Delivery { source, .. } if source.is_retriable() => Disposition::Revive,
+        Client::RebalanceInProgress { .. } => Disposition::Later,
+        Client::NotMember { .. } | Client::Fenced { .. } => Disposition::Rejoin,
+        Client::Abortable { .. } | Client::TransactionState { .. } => Disposition::Undo,
+        Client::Delivery { source, .. } => match source.code() {
+            Some(code) if is_fencing(code) => Disposition::Rejoin,
+            Some(code) if is_of_transactions(code) => Disposition::Undo,
+            _ if source.is_retriable() => Disposition::Undo,
+            _ => Disposition::Stop,
+        },
         error if error.is_retriable() => Disposition::Retry,
         _ => Disposition::Stop,
     }
 }
 
-/// Whether a broker refuses a batch for what became of its transaction.
-fn is_of_transactions(code: ErrorCode) -> bool {
+/// Whether a broker refuses a batch because it takes somebody else for the producer.
+fn is_fencing(code: ErrorCode) -> bool {
     [
         ErrorCode::INVALID_PRODUCER_EPOCH,
         ErrorCode::PRODUCER_FENCED,
+        ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ]
+    .contains(&code)
+}
+
+/// Whether a broker refuses a batch for what became of its transaction.
+fn is_of_transactions(code: ErrorCode) -> bool {
+    [
         ErrorCode::INVALID_TXN_STATE,
         ErrorCode::TRANSACTION_ABORTABLE,
-        ErrorCode::INVALID_PRODUCER_ID_MAPPING,
         ErrorCode::UNKNOWN_PRODUCER_ID,
-        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
     ]
     .contains(&code)
 }

@@ -10,6 +10,7 @@
 //! | [`state`] | the instance's states and moves |
 //! | [`metrics`] | counters under Kafka's names |
 //! | `housekeeping` | purging and cleaning, off the stream threads |
+//! | `failure` | what failed in a turn |
 //! | `output` | the producer as a task sees it |
 //! | `tasks` | the table of owned tasks |
 //! | `commit` | the steps of a commit, in their order |
@@ -24,6 +25,7 @@ pub mod application;
 mod commit;
 pub mod config;
 pub mod error;
+mod failure;
 mod global;
 mod housekeeping;
 mod instance;

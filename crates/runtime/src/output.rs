@@ -36,6 +36,11 @@ impl ProducerOutput {
         self.guarantee
     }
 
+    /// Whether nothing stands in the way of writing.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Makes sure that nobody else writes under this producer's transactional id, and that what was open there is ended.
     /// Nothing to do but once, and after failures.
     pub(crate) fn begin(&mut self) -> Result<(), kstreams_client::Error> {

@@ -10,7 +10,7 @@
 //! changelog ahead of the store, and restores the difference. What was sent before a crash at step 3 counts at least once,
 //! or, in a transaction that is aborted then, not at all: so state on disk never has to be thrown away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kstreams_client::Consumer;
@@ -21,15 +21,18 @@ use kstreams_wire::TopicPartition;
 
 use crate::config::Guarantee;
 use crate::error::{Error, Result};
+use crate::failure::{Failure, Hurdle};
 use crate::output::ProducerOutput;
 
 /// What a commit did.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// How many tasks had something to commit.
-    pub(crate) tasks: usize,
+    /// The tasks that had something to commit, and have committed it.
+    pub(crate) tasks: BTreeSet<TaskId>,
     /// The input offsets that are now committed.
     pub(crate) offsets: BTreeMap<TopicPartition, i64>,
+    /// What failed. Tasks that are in none of them are as they were, or committed.
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// Commits these tasks.
@@ -38,58 +41,85 @@ pub(crate) fn commit(
     output: &mut ProducerOutput,
     consumer: &mut Consumer,
     limit: Duration,
-) -> Result<Done> {
+) -> Done {
     tasks.retain(|(_, task)| task.commit_needed());
+    let mut done = Done::default();
+    prepare(&mut tasks, output, &mut done);
     if tasks.is_empty() {
-        return Ok(Done::default());
+        return done;
     }
-    let mut offsets = BTreeMap::new();
-    for (id, task) in &mut tasks {
-        task.prepare_commit(output).map_err(|source| Error::Task {
-            task: *id,
-            source: source.into(),
-        })?;
-    }
-    output.flush().map_err(|source| Error::Client {
+    let ids: BTreeSet<TaskId> = tasks.iter().map(|(id, _)| *id).collect();
+    let offsets = committable(&tasks);
+    let delivered = output.flush().map_err(|source| Error::Client {
         action: "deliver what the tasks sent".to_owned(),
         source: source.into(),
-    })?;
-    for (_, task) in &tasks {
-        for committable in task.committable() {
+    });
+    let numbers = offsets
+        .iter()
+        .map(|(partition, committed)| (partition.clone(), committed.offset));
+    let numbers = numbers.collect();
+    let committed = delivered.and_then(|()| commit_offsets(offsets, output, consumer, limit));
+    if let Err(error) = committed {
+        done.failures.push(Failure::of_tasks(ids, Hurdle::Commit, error));
+        return done;
+    }
+    done.tasks = ids;
+    done.offsets = numbers;
+    for (id, task) in &mut tasks {
+        if let Err(source) = task.post_commit(|changelog| output.acked_offset(changelog)) {
+            done.failures.push(Failure::within(*id, Hurdle::Commit, source));
+        }
+    }
+    done
+}
+
+/// Has the tasks send what they held back. One that cannot is left out; in a transaction, where what it sent would be
+/// committed, too, all are.
+fn prepare(tasks: &mut Vec<(TaskId, &mut ActiveTask)>, output: &mut ProducerOutput, done: &mut Done) {
+    tasks.retain_mut(|(id, task)| match task.prepare_commit(output) {
+        Ok(()) => true,
+        Err(source) => {
+            done.failures.push(Failure::within(*id, Hurdle::Commit, source));
+            false
+        }
+    });
+    if output.guarantee() == Guarantee::ExactlyOnce && !done.failures.is_empty() {
+        tasks.clear();
+    }
+}
+
+/// The input offsets to commit.
+fn committable(tasks: &[(TaskId, &mut ActiveTask)]) -> BTreeMap<TopicPartition, Committed> {
+    let committable = tasks.iter().flat_map(|(_, task)| task.committable());
+    committable
+        .map(|committable| {
             let committed = Committed {
                 offset: committable.offset,
                 leader_epoch: None,
                 metadata: committable.metadata,
             };
-            offsets.insert(committable.partition, committed);
-        }
-    }
-    let done = Done {
-        tasks: tasks.len(),
-        offsets: offsets
-            .iter()
-            .map(|(partition, committed)| (partition.clone(), committed.offset))
-            .collect(),
-    };
+            (committable.partition, committed)
+        })
+        .collect()
+}
+
+fn commit_offsets(
+    offsets: BTreeMap<TopicPartition, Committed>,
+    output: &mut ProducerOutput,
+    consumer: &mut Consumer,
+    limit: Duration,
+) -> Result<()> {
     match output.guarantee() {
         Guarantee::ExactlyOnce => {
             let committed = output.commit_transaction(&offsets, consumer.group_metadata());
-            committed.map_err(|source| Error::Transaction { source: source.into() })?;
+            committed.map_err(|source| Error::Transaction { source: source.into() })
         }
         Guarantee::AtLeastOnce if !offsets.is_empty() => {
             consumer.commit(offsets, limit).map_err(|source| Error::Client {
                 action: "commit input offsets".to_owned(),
                 source: source.into(),
-            })?;
+            })
         }
-        Guarantee::AtLeastOnce => {}
+        Guarantee::AtLeastOnce => Ok(()),
     }
-    for (id, task) in &mut tasks {
-        task.post_commit(|changelog| output.acked_offset(changelog))
-            .map_err(|source| Error::Task {
-                task: *id,
-                source: source.into(),
-            })?;
-    }
-    Ok(done)
 }

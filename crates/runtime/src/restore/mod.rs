@@ -19,6 +19,7 @@ use kstreams_wire::{Headers, TopicPartition};
 use tracing::{info, warn};
 
 use crate::error::{Error, Result};
+use crate::failure::{Failure, Hurdle};
 use crate::instance::Instance;
 use crate::tasks::Tasks;
 
@@ -47,6 +48,14 @@ struct Reading {
     store: String,
     /// The offset behind the last record to be restored.
     end: i64,
+}
+
+/// What came of a step.
+#[derive(Default)]
+pub(crate) struct Step {
+    /// The tasks that are through; each is to be forgotten when it runs.
+    pub(crate) restored: Vec<Restored>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// A task whose stores are up to date.
@@ -98,12 +107,15 @@ impl Restorer {
         }
     }
 
-    /// Reads for up to `timeout` and applies what came. The tasks that are through; each is to be forgotten when it runs.
-    pub(crate) fn step(&mut self, tasks: &mut Tasks, group: &mut Consumer, timeout: Duration) -> Result<Vec<Restored>> {
-        self.list(group)?;
+    /// Reads for up to `timeout` and applies what came.
+    pub(crate) fn step(&mut self, tasks: &mut Tasks, group: &mut Consumer, timeout: Duration) -> Step {
+        let mut step = Step::default();
+        step.failures
+            .extend(self.list(tasks, group).err().map(|failure| *failure));
         if !self.reading.is_empty() {
             for event in self.consumer.poll(timeout) {
-                self.on_event(event, tasks)?;
+                let failed = self.on_event(event, tasks).err();
+                step.failures.extend(failed.map(|failure| *failure));
             }
             self.close_ended(tasks);
         }
@@ -111,26 +123,33 @@ impl Restorer {
             .tasks
             .iter()
             .filter(|(_, task)| task.open.is_empty() && task.unlisted.is_empty());
-        Ok(through
+        let restored = through.filter(|(id, _)| !tasks.deadlines.is_paused(**id));
+        step.restored = restored
             .map(|(id, task)| Restored {
                 task: *id,
                 records: task.records,
                 took: task.since.elapsed(),
             })
-            .collect())
+            .collect();
+        step
     }
 
     /// Finds out where the new changelogs end, and begins to read those that are behind.
-    fn list(&mut self, group: &mut Consumer) -> Result<()> {
+    fn list(&mut self, tasks: &Tasks, group: &mut Consumer) -> Result<(), Box<Failure>> {
+        let due = |id: &&TaskId| !tasks.deadlines.is_paused(**id);
         let new: Vec<(TaskId, ChangelogState)> = self
             .tasks
             .iter()
+            .filter(|(id, _)| due(id))
             .flat_map(|(id, task)| task.unlisted.iter().map(|state| (*id, state.clone())))
             .collect();
         if new.is_empty() {
             return Ok(());
         }
-        let ends = self.ends(&new, group)?;
+        let ends = self.ends(&new, group).map_err(|error| {
+            let tasks = new.iter().map(|(id, _)| *id).collect();
+            Box::new(Failure::of_tasks(tasks, Hurdle::Start, error))
+        })?;
         let mut starts = Vec::new();
         for (task, state) in new {
             let partition = state.changelog.partition().clone();
@@ -203,7 +222,7 @@ impl Restorer {
         Ok(ends)
     }
 
-    fn on_event(&mut self, event: ConsumerEvent, tasks: &mut Tasks) -> Result<()> {
+    fn on_event(&mut self, event: ConsumerEvent, tasks: &mut Tasks) -> Result<(), Box<Failure>> {
         match event {
             ConsumerEvent::Fetched { partition, records, .. } => self.apply(&partition, records, tasks),
             ConsumerEvent::OutOfRange { partition, offset } => {
@@ -214,15 +233,20 @@ impl Restorer {
                 self.give_up(&partition, -1);
                 Ok(())
             }
-            ConsumerEvent::Error(source) => Err(Error::Client {
+            ConsumerEvent::Error(source) => Err(Box::new(Failure::of_thread(Error::Client {
                 action: "read the changelogs".to_owned(),
                 source: source.into(),
-            }),
+            }))),
             _ => Ok(()),
         }
     }
 
-    fn apply(&mut self, partition: &TopicPartition, records: Vec<Records>, tasks: &mut Tasks) -> Result<()> {
+    fn apply(
+        &mut self,
+        partition: &TopicPartition,
+        records: Vec<Records>,
+        tasks: &mut Tasks,
+    ) -> Result<(), Box<Failure>> {
         let Some(reading) = self.reading.get(partition) else {
             return Ok(());
         };
@@ -232,10 +256,8 @@ impl Restorer {
         let Some(task) = owned.restoring() else { return Ok(()) };
         let mut count = 0;
         for batch in records {
-            count += apply_batch(task, partition, batch, reading.end).map_err(|source| Error::Task {
-                task: id,
-                source: source.into(),
-            })?;
+            count += apply_batch(task, partition, batch, reading.end)
+                .map_err(|source| Box::new(Failure::within(id, Hurdle::Start, source)))?;
         }
         counters.restored.add(count);
         if let Some(restoring) = self.tasks.get_mut(&id) {

@@ -1,5 +1,6 @@
 //! The tasks of one stream thread: which there are, how far each has come, and how they are opened and closed.
 
+pub(crate) mod deadlines;
 pub(crate) mod diff;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,10 @@ use kstreams_wire::TopicPartition;
 use tracing::{info, warn};
 
 use crate::error::{Error, Result};
+use crate::failure::{Failure, Hurdle};
 use crate::instance::Instance;
 use crate::metrics::{TaskMetrics, ThreadMetrics};
+use deadlines::Deadlines;
 
 /// The least time between two looks for closed windows and unmatched rows of outer joins, as in Java.
 pub(crate) const EMIT_INTERVAL_MS: i64 = 1000;
@@ -44,6 +47,16 @@ pub(crate) struct Tasks {
     cache: CacheBudget,
     handlers: ErrorHandlers,
     owned: BTreeMap<TaskId, Owned>,
+    /// Which of them fail at the moment.
+    pub(crate) deadlines: Deadlines,
+}
+
+/// What came of opening tasks.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// The tasks that have to be restored now.
+    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 impl Tasks {
@@ -51,7 +64,12 @@ impl Tasks {
         let threads = instance.settings.thread.threads.max(1);
         let cache = CacheBudget::new(instance.settings.state.cache_bytes / threads);
         let handlers = instance.settings.errors.handlers();
+        let deadlines = Deadlines::new(
+            instance.settings.thread.task_timeout,
+            instance.settings.topics.retry_backoff,
+        );
         Self {
+            deadlines,
             instance,
             metrics,
             cache,
@@ -70,12 +88,12 @@ impl Tasks {
         inputs.collect()
     }
 
-    /// All input partitions of all tasks.
-    pub(crate) fn partitions(&self) -> Vec<TopicPartition> {
+    /// The input partitions of a task.
+    pub(crate) fn inputs_of(&self, id: TaskId) -> Vec<TopicPartition> {
         self.owned
-            .values()
-            .flat_map(|owned| owned.inputs.iter().cloned())
-            .collect()
+            .get(&id)
+            .map(|owned| owned.inputs.clone())
+            .unwrap_or_default()
     }
 
     /// Takes a task on; it is opened by [`open`](Self::open).
@@ -88,34 +106,35 @@ impl Tasks {
         self.owned.insert(task, owned);
     }
 
-    /// Opens the tasks that wait and whose stores are free; these have to be restored.
-    pub(crate) fn open(&mut self) -> Result<Vec<TaskId>> {
-        let mut opened = Vec::new();
+    /// Opens the tasks that wait and whose stores are free.
+    pub(crate) fn open(&mut self) -> Opened {
+        let mut opened = Opened::default();
         let waiting: Vec<TaskId> = self
             .owned
             .iter()
-            .filter(|(_, owned)| matches!(owned.stage, Stage::Waiting))
+            .filter(|(id, owned)| matches!(owned.stage, Stage::Waiting) && !self.deadlines.is_paused(**id))
             .map(|(task, _)| *task)
             .collect();
         for id in waiting {
             if !self.instance.chores.claims.take(id) {
                 continue;
             }
-            let inputs = self
-                .owned
-                .get(&id)
-                .map(|owned| owned.inputs.clone())
-                .unwrap_or_default();
-            let task = self
-                .build(id, inputs)
-                .inspect_err(|_| self.instance.chores.claims.release(id))?;
-            if let Some(owned) = self.owned.get_mut(&id) {
-                owned.stage = Stage::Restoring(Box::new(task));
+            let inputs = self.inputs_of(id);
+            match self.build(id, inputs) {
+                Ok(task) => {
+                    if let Some(owned) = self.owned.get_mut(&id) {
+                        owned.stage = Stage::Restoring(Box::new(task));
+                    }
+                    self.metrics.tasks_created.add(1);
+                    opened.tasks.push(id);
+                }
+                Err(error) => {
+                    self.instance.chores.claims.release(id);
+                    opened.failures.push(Failure::of_task(id, Hurdle::Start, error));
+                }
             }
-            self.metrics.tasks_created.add(1);
-            opened.push(id);
         }
-        Ok(opened)
+        opened
     }
 
     fn build(&self, id: TaskId, inputs: Vec<TopicPartition>) -> Result<ActiveTask> {
@@ -147,6 +166,7 @@ impl Tasks {
 
     /// Closes a task and gives it back.
     pub(crate) fn remove(&mut self, id: TaskId, close: Close) -> Result<()> {
+        self.deadlines.forget(id);
         match self.owned.remove(&id) {
             Some(owned) => self.end(id, owned.stage, close),
             None => Ok(()),
@@ -201,6 +221,27 @@ impl Tasks {
             Stage::Running(task) => Some((*id, &mut **task)),
             _ => None,
         })
+    }
+
+    /// The tasks that process records and do not pause for a failure, in order.
+    pub(crate) fn ready(&mut self) -> impl Iterator<Item = (TaskId, &mut ActiveTask)> {
+        let deadlines = &self.deadlines;
+        self.owned.iter_mut().filter_map(|(id, owned)| match &mut owned.stage {
+            Stage::Running(task) if !deadlines.is_paused(*id) => Some((*id, &mut **task)),
+            _ => None,
+        })
+    }
+
+    /// The tasks that did something since the last commit.
+    pub(crate) fn writers(&mut self) -> BTreeSet<TaskId> {
+        self.running()
+            .filter_map(|(id, task)| (task.commit_needed() || task.uncommitted_bytes() > 0).then_some(id))
+            .collect()
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.owned.is_empty()
     }
 
     /// Whether a task waits to be opened.

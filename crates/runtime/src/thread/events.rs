@@ -14,7 +14,8 @@ use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::{StreamThread, ThreadState};
-use crate::error::{Error, Result};
+use crate::error::{Disposition, Error, Result};
+use crate::failure::{Failure, Hurdle};
 use crate::output::now_ms;
 use crate::rebalance::topics::InternalTopics;
 use crate::rebalance::{Leader, Shutdown, read_assignment, subscription};
@@ -27,7 +28,7 @@ struct Committed {
 }
 
 impl StreamThread {
-    pub(super) fn on_event(&mut self, event: ConsumerEvent) -> Result<()> {
+    pub(super) fn on_event(&mut self, event: ConsumerEvent) {
         match event {
             ConsumerEvent::Fetched {
                 partition,
@@ -38,43 +39,35 @@ impl StreamThread {
             ConsumerEvent::OutOfRange { partition, offset } => self.reset(&partition, offset),
             ConsumerEvent::NoOffset { partition } => self.reset(&partition, -1),
             ConsumerEvent::Group(event) => self.on_group(event),
-            ConsumerEvent::GroupFailed(source) => Err(Error::Client {
-                action: "take part in the group".to_owned(),
-                source: source.into(),
-            }),
-            ConsumerEvent::Error(source) => Err(Error::Client {
+            ConsumerEvent::GroupFailed(source) => {
+                let source = source.into();
+                self.failed(Failure::of_thread(Error::Membership { source }));
+            }
+            ConsumerEvent::Error(source) => self.failed(Failure::of_thread(Error::Client {
                 action: "read the source topics".to_owned(),
                 source: source.into(),
-            }),
-            other => {
-                debug!(?other, "event ignored");
-                Ok(())
-            }
+            })),
+            other => debug!(?other, "event ignored"),
         }
     }
 
     /// Hands fetched batches to the task that reads them.
-    fn admit(&mut self, partition: &TopicPartition, records: Vec<Records>, next_offset: i64) -> Result<()> {
+    fn admit(&mut self, partition: &TopicPartition, records: Vec<Records>, next_offset: i64) {
         let Some(id) = self.instance.layout.task(partition) else {
-            return Ok(());
+            return;
         };
         let Some(task) = self.tasks.get_mut(id).and_then(|owned| owned.running()) else {
-            return Ok(());
+            return;
         };
-        let admission = task
-            .add_records(partition, records, next_offset)
-            .map_err(|source| Error::Task {
-                task: id,
-                source: source.into(),
-            })?;
-        if admission == Admission::Full {
-            self.full.push(partition.clone());
+        match task.add_records(partition, records, next_offset) {
+            Ok(Admission::Full) => self.full.push(partition.clone()),
+            Ok(_) => {}
+            Err(source) => self.failed(Failure::within(id, Hurdle::Commit, source)),
         }
         self.times.uncommitted = true;
-        Ok(())
     }
 
-    fn on_group(&mut self, event: GroupEvent) -> Result<()> {
+    fn on_group(&mut self, event: GroupEvent) {
         match event {
             GroupEvent::Joining => {
                 let shutdown = if self.instance.is_announcing_shutdown() {
@@ -99,7 +92,6 @@ impl StreamThread {
                 self.matched = version;
                 self.abandon_gone();
                 self.consumer.subscribe(self.instance.layout.topics(topics), data);
-                Ok(())
             }
             GroupEvent::Lead { generation, members } => {
                 info!(generation, members = members.len(), "leading the group");
@@ -112,7 +104,6 @@ impl StreamThread {
                     patience: self.instance.settings.group.poll_interval_max / 2,
                 };
                 self.consumer.assign_members(leader.lead(&members));
-                Ok(())
             }
             GroupEvent::Assigned {
                 generation,
@@ -121,17 +112,15 @@ impl StreamThread {
                 ..
             } => {
                 info!(generation, partitions = assigned.len(), "assigned");
-                self.take_over(&assigned, &user_data)
+                if let Err(error) = self.take_over(&assigned, &user_data) {
+                    self.failed(Failure::of_thread(error));
+                }
             }
             GroupEvent::Lost => {
                 warn!("the group counts this thread out; its tasks may be run elsewhere");
                 self.lose();
-                Ok(())
             }
-            other => {
-                debug!(?other, "group event ignored");
-                Ok(())
-            }
+            other => debug!(?other, "group event ignored"),
         }
     }
 
@@ -146,7 +135,7 @@ impl StreamThread {
             self.tasks.add(task, inputs);
         }
         for (task, inputs) in grow {
-            self.grow(task, inputs)?;
+            self.grow(task, inputs);
         }
         self.consumer.acknowledge(assigned.to_vec());
         self.go(ThreadState::PartitionsAssigned);
@@ -171,55 +160,55 @@ impl StreamThread {
         }
     }
 
-    /// Commits, then closes these tasks. What could not be committed is done again by whoever gets them.
+    /// Commits, then closes these tasks. What could not be committed is done again by whoever gets them, and by the tasks
+    /// that stay.
     fn give_up(&mut self, close: Vec<TaskId>) {
         self.go(ThreadState::PartitionsRevoked);
         let needed = self
             .tasks
             .running()
             .any(|(id, task)| close.contains(&id) && task.commit_needed());
-        let how = match if needed { self.commit_now().map(|_| ()) } else { Ok(()) } {
-            Ok(()) => Close::Clean,
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "commit failed while giving tasks up"
-                );
-                Close::Dirty
-            }
+        if needed {
+            self.commit_now();
+        }
+        let how = match self.failures.is_empty() {
+            true => Close::Clean,
+            false => Close::Dirty,
         };
         for task in close {
-            let inputs = self
-                .tasks
-                .get_mut(task)
-                .map(|owned| owned.inputs.clone())
-                .unwrap_or_default();
-            self.consumer.unassign(&inputs);
-            self.full.retain(|partition| !inputs.contains(partition));
-            self.restorer.forget(task);
+            self.withdraw(task);
             self.close_task(task, how);
         }
     }
 
+    /// Nothing more is read for a task.
+    pub(super) fn withdraw(&mut self, task: TaskId) {
+        let inputs = self.tasks.inputs_of(task);
+        self.consumer.unassign(&inputs);
+        self.full.retain(|partition| !inputs.contains(partition));
+        self.restorer.forget(task);
+    }
+
     /// Opens tasks that wait, and begins to restore them.
-    pub(super) fn open_tasks(&mut self) -> Result<()> {
+    pub(super) fn open_tasks(&mut self) {
         if self.tasks.has_waiting() {
-            for id in self.tasks.open()? {
+            let opened = self.tasks.open();
+            for id in opened.tasks {
                 if let Some(task) = self.tasks.get_mut(id).and_then(|owned| owned.restoring()) {
                     self.restorer.add(id, task.changelogs());
                 }
             }
+            opened.failures.into_iter().for_each(|failure| self.failed(failure));
         }
         if self.state == ThreadState::PartitionsAssigned && self.tasks.all_run() && !self.restorer.is_busy() {
             self.go(ThreadState::Running);
         }
-        Ok(())
     }
 
     /// Reads changelogs for a moment; tasks that are through begin to run.
-    pub(super) fn restore(&mut self) -> Result<()> {
+    pub(super) fn restore(&mut self) {
         if !self.restorer.is_busy() {
-            return Ok(());
+            return;
         }
         let idle = !self.times.busy && !self.tasks.all_run();
         let timeout = if idle {
@@ -227,19 +216,22 @@ impl StreamThread {
         } else {
             Duration::ZERO
         };
-        let ready = self.restorer.step(&mut self.tasks, &mut self.consumer, timeout)?;
+        let step = self.restorer.step(&mut self.tasks, &mut self.consumer, timeout);
+        step.failures.into_iter().for_each(|failure| self.failed(failure));
         for (task, store) in self.restorer.take_broken() {
-            self.rebuild(task, &store)?;
+            if let Err(error) = self.rebuild(task, &store) {
+                self.failed(Failure::of_task(task, Hurdle::Start, error));
+            }
         }
-        for restored in ready {
-            if self
-                .tasks
-                .get_mut(restored.task)
-                .is_none_or(|owned| owned.restoring().is_none())
-            {
+        for restored in step.restored {
+            let owned = self.tasks.get_mut(restored.task);
+            if owned.is_none_or(|owned| owned.restoring().is_none()) {
                 continue;
             }
-            self.begin_to_run(restored.task)?;
+            if let Err(error) = self.begin_to_run(restored.task) {
+                self.failed(Failure::of_task(restored.task, Hurdle::Start, error));
+                continue;
+            }
             info!(
                 task = %restored.task,
                 records = restored.records,
@@ -247,8 +239,9 @@ impl StreamThread {
                 "state restored"
             );
             self.restorer.forget(restored.task);
+            self.tasks.deadlines.passed(restored.task, Hurdle::Start);
         }
-        self.open_tasks()
+        self.open_tasks();
     }
 
     /// Deletes a store that its changelog cannot complete, so that it is built from the changelog's beginning.
@@ -262,19 +255,30 @@ impl StreamThread {
         })
     }
 
-    /// Lets a task read further partitions: topics that match a source's pattern appeared. One that does not run yet is
-    /// opened anew with them.
-    fn grow(&mut self, id: TaskId, new: Vec<TopicPartition>) -> Result<()> {
+    /// Lets a task read further partitions: topics that match a source's pattern appeared. One that does not run yet, or
+    /// cannot go on with them as it is, is opened anew.
+    fn grow(&mut self, id: TaskId, new: Vec<TopicPartition>) {
         let Some(owned) = self.tasks.get_mut(id) else {
-            return Ok(());
+            return;
         };
         owned.inputs.extend(new.iter().cloned());
         if owned.running().is_none() {
             self.restorer.forget(id);
             self.tasks.revive(id);
-            return Ok(());
+            return;
         }
-        let Committed { inputs, starts } = self.committed(id, &new)?;
+        if let Err(error) = self.take_up(id, &new) {
+            let mut failure = Failure::of_task(id, Hurdle::Start, error);
+            if failure.asks == Disposition::Retry {
+                failure.asks = Disposition::Revive;
+            }
+            self.failed(failure);
+        }
+    }
+
+    /// Goes on with further partitions where they are committed.
+    fn take_up(&mut self, id: TaskId, new: &[TopicPartition]) -> Result<()> {
+        let Committed { inputs, starts } = self.committed(id, new)?;
         if let Some(task) = self.tasks.get_mut(id).and_then(|owned| owned.running()) {
             let grown = inputs.iter().try_for_each(|input| {
                 task.add_input(&input.partition)?;
@@ -346,11 +350,22 @@ impl StreamThread {
     }
 
     /// Goes on with a partition whose log does not have the offset that is to be read.
-    fn reset(&mut self, partition: &TopicPartition, offset: i64) -> Result<()> {
-        let start = self.start_by_policy(partition, offset)?;
-        warn!(%partition, offset, ?start, "the log has no such offset");
-        self.consumer.seek(partition, start);
-        Ok(())
+    fn reset(&mut self, partition: &TopicPartition, offset: i64) {
+        match self.start_by_policy(partition, offset) {
+            Ok(start) => {
+                warn!(%partition, offset, ?start, "the log has no such offset");
+                self.consumer.seek(partition, start);
+            }
+            Err(error) => {
+                let tasks = self.instance.layout.task(partition).into_iter().collect();
+                let mut failure = Failure::of_tasks(tasks, Hurdle::Commit, error);
+                if failure.asks == Disposition::Retry {
+                    // Nothing more comes of the partition: the task looks for its place anew when it begins again.
+                    failure.asks = Disposition::Revive;
+                }
+                self.failed(failure);
+            }
+        }
     }
 
     /// Where a partition begins for which no offset is committed, or whose log does not have this offset.

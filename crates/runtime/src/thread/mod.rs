@@ -3,10 +3,13 @@
 //! * `mod`: the life of the thread, and what errors lead to
 //! * [`turn`]: one iteration: poll, admit, process, punctuate, commit
 //! * [`events`]: what the consumer and the group say
-//! * [`state`], [`budget`]: the parts that are pure
+//! * [`recovery`]: what is done about what failed
+//! * [`state`], [`budget`], [`reaction`]: the parts that are pure
 
 mod budget;
 mod events;
+mod reaction;
+mod recovery;
 mod state;
 mod turn;
 
@@ -21,7 +24,8 @@ use kstreams_task::Close;
 use kstreams_wire::TopicPartition;
 use tracing::{info, info_span, warn};
 
-use crate::error::{Disposition, Error, Result};
+use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::instance::{Instance, ThreadPlace};
 use crate::metrics::ThreadMetrics;
 use crate::output::ProducerOutput;
@@ -92,6 +96,8 @@ struct StreamThread {
     full: Vec<TopicPartition>,
     /// Repartition records before these offsets are consumed and may be deleted.
     consumed: BTreeMap<TopicPartition, i64>,
+    /// What failed in this turn.
+    failures: Vec<Failure>,
     times: Times,
 }
 
@@ -101,8 +107,6 @@ struct Times {
     committed: Instant,
     purged: Instant,
     summarised: Instant,
-    /// Since when everything that was tried has failed.
-    failing: Option<Instant>,
     /// When the stores were last asked how much they hold uncommitted.
     weighed: Instant,
     /// Whether the last turn processed anything.
@@ -133,12 +137,12 @@ impl StreamThread {
             budget: Budget::new(settings.group.poll_interval_max),
             full: Vec::new(),
             consumed: BTreeMap::new(),
+            failures: Vec::new(),
             times: Times {
                 polled: now,
                 committed: now,
                 purged: now,
                 summarised: now,
-                failing: None,
                 weighed: now,
                 busy: false,
                 uncommitted: false,
@@ -163,71 +167,26 @@ impl StreamThread {
                 self.abandon_gone();
                 self.consumer.rejoin("other topics match the patterns");
             }
-            let turned = self.turn();
-            self.survive(turned)?;
+            self.turn();
+            self.react()?;
         }
         self.go(ThreadState::PendingShutdown);
         self.finish();
         Ok(())
     }
 
-    /// Does what the error of a turn asks for; gives it back if that is to stop.
-    fn survive(&mut self, turned: Result<()>) -> Result<()> {
-        let Err(error) = turned else {
-            self.times.failing = None;
-            return Ok(());
-        };
-        let since = *self.times.failing.get_or_insert_with(Instant::now);
-        let disposition = error.disposition();
-        if disposition == Disposition::Stop || since.elapsed() > self.instance.settings.thread.task_timeout {
-            return Err(error);
-        }
-        warn!(?disposition, error = &error as &dyn std::error::Error, "turn failed");
-        match disposition {
-            Disposition::Revive => self.revive(),
-            Disposition::Rejoin => self.lose(),
-            Disposition::Retry | Disposition::Stop => {}
-        }
-        std::thread::sleep(self.instance.settings.topics.retry_backoff);
-        Ok(())
-    }
-
-    /// Forgets everything since the last commit and begins there again.
-    fn revive(&mut self) {
-        self.consumer.unassign(&self.tasks.partitions());
-        self.output.reset();
-        for task in self.tasks.ids() {
-            self.restorer.forget(task);
-            self.tasks.revive(task);
-        }
-        self.go(ThreadState::PartitionsAssigned);
-    }
-
-    /// Everything is lost to the group: whoever has the tasks now goes on from the last commit.
-    fn lose(&mut self) {
-        self.consumer.unassign(&self.tasks.partitions());
-        self.output.reset();
-        for task in self.tasks.ids() {
-            self.restorer.forget(task);
-            self.close_task(task, Close::Dirty);
-        }
-        self.go(ThreadState::PartitionsRevoked);
-    }
-
     /// Commits for the last time, if the group lets it.
     fn finish(&mut self) {
         let deadline = Instant::now() + REBALANCE_WAIT_MAX;
         while self.consumer.is_rebalancing() && self.has_uncommitted() && Instant::now() < deadline {
-            if let Err(error) = self.turn() {
-                warn!(error = &error as &dyn std::error::Error, "turn failed while stopping");
+            self.turn();
+            if !self.failures.is_empty() {
                 break;
             }
         }
-        if let Err(error) = self.commit_now() {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "the last commit failed: its work will be done again"
-            );
+        self.commit_now();
+        if !self.failures.is_empty() {
+            warn!("not everything could be committed at the end: it will be done again");
             for task in self.tasks.ids() {
                 self.close_task(task, Close::Dirty);
             }

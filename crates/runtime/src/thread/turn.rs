@@ -1,5 +1,6 @@
 //! One iteration: poll, admit, process, punctuate, commit.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kstreams_topology::TaskId;
@@ -9,45 +10,79 @@ use tracing::{debug, info};
 use super::budget::{Next, Pass};
 use super::{StreamThread, ThreadState};
 use crate::commit::{Done, commit};
-use crate::error::{Error, Result};
+use crate::config::Guarantee;
+use crate::error::Error;
+use crate::failure::{Failure, Hurdle};
 use crate::output::now_ms;
 
 /// How long the consumer may wait for records while changelogs are read, too.
 const POLL_WHILE_RESTORING: Duration = Duration::from_millis(10);
 
 impl StreamThread {
-    /// Polls once, and processes until nothing is left to process or it is time to poll again.
-    pub(super) fn turn(&mut self) -> Result<()> {
-        self.output.begin().map_err(|source| Error::Client {
-            action: "begin to write in transactions".to_owned(),
-            source: source.into(),
-        })?;
-        self.open_tasks()?;
+    /// Polls once, and processes until nothing is left to process or it is time to poll again. What failed is noted.
+    pub(super) fn turn(&mut self) {
+        let begun = self.begin();
+        if begun {
+            self.open_tasks();
+        }
         let timeout = self.poll_timeout();
         let events = self.consumer.poll(timeout);
         self.times.polled = Instant::now();
         self.metrics.polls.add(1);
-        let mut first = Ok(());
         for event in events {
             // Every event is looked at, whatever came of the others: the group waits for its answers.
-            let seen = self.on_event(event);
-            first = first.and(seen);
+            self.on_event(event);
         }
-        first?;
-        self.restore()?;
+        if begun && self.failures.is_empty() {
+            self.work();
+        }
+        self.publish();
+    }
+
+    /// Makes sure that the producer is the one of its transactional id. `false` if there is to be another attempt first.
+    fn begin(&mut self) -> bool {
+        let deadlines = &self.tasks.deadlines;
+        let mut tasks = self.tasks.ids();
+        tasks.retain(|task| !deadlines.is_paused(*task));
+        if tasks.is_empty() {
+            // Without any task there is nothing to write; but tasks that pause may do so for want of a producer.
+            return self.tasks.is_empty() || self.output.has_begun();
+        }
+        match self.output.begin() {
+            Ok(()) => self.tasks.deadlines.all_passed(Hurdle::Producer),
+            Err(source) => {
+                let action = "begin to write in transactions".to_owned();
+                let source = source.into();
+                self.failed(Failure::of_tasks(
+                    tasks,
+                    Hurdle::Producer,
+                    Error::Client { action, source },
+                ));
+            }
+        }
+        self.failures.is_empty()
+    }
+
+    fn work(&mut self) {
+        self.restore();
         if !self.instance.layout.parts.globals.is_empty() {
             self.tasks.refresh_globals();
         }
-        self.learn_lags()?;
-        self.process()?;
+        self.learn_lags();
+        if self.failures.is_empty() {
+            self.process();
+        }
         self.pause_and_resume();
-        self.output.tick(Instant::now()).map_err(|source| Error::Client {
-            action: "send what the tasks sent".to_owned(),
-            source: source.into(),
-        })?;
+        if let Err(source) = self.output.tick(Instant::now()) {
+            let (action, source) = ("send what the tasks sent".to_owned(), source.into());
+            let writers = self.tasks.writers();
+            self.failed(Failure::of_tasks(
+                writers,
+                Hurdle::Commit,
+                Error::Client { action, source },
+            ));
+        }
         self.purge_if_due();
-        self.publish();
-        Ok(())
     }
 
     fn poll_timeout(&self) -> Duration {
@@ -69,69 +104,73 @@ impl StreamThread {
         settings.thread.poll_timeout.min(linger).min(due)
     }
 
-    /// Passes over all tasks until there is nothing to do.
-    fn process(&mut self) -> Result<()> {
+    /// Passes over all tasks until there is nothing to do, or one has failed.
+    fn process(&mut self) {
         let mut total = 0;
         loop {
             let mut processed = 0;
+            let mut failures = Vec::new();
             let wall = now_ms();
-            for (id, task) in self.tasks.running() {
-                processed += task
-                    .process(self.budget.records(), wall, &mut self.output)
-                    .map_err(|source| Error::Task {
-                        task: id,
-                        source: source.into(),
-                    })?;
+            for (id, task) in self.tasks.ready() {
+                match task.process(self.budget.records(), wall, &mut self.output) {
+                    Ok(count) => processed += count,
+                    Err(source) => failures.push(Failure::within(id, Hurdle::Commit, source)),
+                }
             }
             total += processed;
             self.times.uncommitted |= processed > 0;
-            let punctuated = self.punctuate(wall)?;
+            failures.into_iter().for_each(|failure| self.failed(failure));
+            let punctuated = self.punctuate(wall);
+            if !self.failures.is_empty() {
+                break;
+            }
             let now = Instant::now();
-            let committed = self.commit_if_due(now)?;
+            let committed = self.commit_if_due(now);
             let pass = Pass {
                 processed,
                 interrupted: punctuated > 0 || committed,
                 since_poll: now.duration_since(self.times.polled),
             };
-            if self.budget.after(pass) == Next::Poll {
+            if self.budget.after(pass) == Next::Poll || !self.failures.is_empty() {
                 break;
             }
         }
         self.metrics.processed.add(total as u64);
         self.times.busy = total > 0;
-        Ok(())
     }
 
-    fn punctuate(&mut self, wall: i64) -> Result<usize> {
+    fn punctuate(&mut self, wall: i64) -> usize {
         let mut called = 0;
-        for (id, task) in self.tasks.running() {
+        let mut failures = Vec::new();
+        if !self.failures.is_empty() {
+            return called;
+        }
+        for (id, task) in self.tasks.ready() {
             for clock in [Clock::StreamTime, Clock::WallClock] {
-                called += task
-                    .punctuate(clock, wall, &mut self.output)
-                    .map_err(|source| Error::Task {
-                        task: id,
-                        source: source.into(),
-                    })?;
+                match task.punctuate(clock, wall, &mut self.output) {
+                    Ok(count) => called += count,
+                    Err(source) => failures.push(Failure::within(id, Hurdle::Commit, source)),
+                }
             }
         }
+        failures.into_iter().for_each(|failure| self.failed(failure));
         if called > 0 {
             self.times.uncommitted = true;
             self.metrics.punctuations.add(called as u64);
         }
-        Ok(called)
+        called
     }
 
     /// Commits if it is time, if a processor asked for it, or if too much is uncommitted. Never while the group
     /// rebalances: its coordinator might refuse.
-    fn commit_if_due(&mut self, now: Instant) -> Result<bool> {
+    fn commit_if_due(&mut self, now: Instant) -> bool {
         let settings = &self.instance.settings.commit;
         let timely = now.duration_since(self.times.committed) >= settings.interval;
         if !timely && !self.commit_wanted(now) || self.consumer.is_rebalancing() {
-            return Ok(false);
+            return false;
         }
         self.times.committed = now;
-        let done = self.commit_now()?;
-        Ok(done.tasks > 0)
+        self.commit_now() > 0
     }
 
     fn commit_wanted(&mut self, now: Instant) -> bool {
@@ -152,18 +191,27 @@ impl StreamThread {
         requested || bytes > bytes_max
     }
 
-    /// Commits all tasks that have something to commit.
-    pub(super) fn commit_now(&mut self) -> Result<Done> {
+    /// Commits all tasks that have something to commit and did not fail in this turn; how many those were. In a
+    /// transaction, which they share, that is all or none.
+    pub(super) fn commit_now(&mut self) -> usize {
+        if self.output.guarantee() == Guarantee::ExactlyOnce && !self.failures.is_empty() {
+            return 0;
+        }
+        let failed: BTreeSet<TaskId> = self.failures.iter().flat_map(|failure| failure.tasks.clone()).collect();
         let limit = self.instance.settings.client.api_timeout;
-        let tasks: Vec<_> = self.tasks.running().collect();
-        let done = commit(tasks, &mut self.output, &mut self.consumer, limit)?;
-        self.times.uncommitted = false;
-        if done.tasks > 0 {
+        let tasks = self.tasks.running().filter(|(id, _)| !failed.contains(id)).collect();
+        let done = commit(tasks, &mut self.output, &mut self.consumer, limit);
+        self.times.uncommitted = !done.failures.is_empty();
+        if !done.tasks.is_empty() {
             self.metrics.commits.add(1);
-            debug!(tasks = done.tasks, partitions = done.offsets.len(), "committed");
+            debug!(tasks = done.tasks.len(), partitions = done.offsets.len(), "committed");
             self.note_consumed(&done);
         }
-        Ok(done)
+        for task in &done.tasks {
+            self.tasks.deadlines.passed(*task, Hurdle::Commit);
+        }
+        done.failures.into_iter().for_each(|failure| self.failed(failure));
+        done.tasks.len()
     }
 
     /// Remembers which repartition records are consumed.
@@ -187,7 +235,8 @@ impl StreamThread {
     }
 
     /// Tells tasks with several inputs what is still on the broker, so that they know whether to wait for it.
-    fn learn_lags(&mut self) -> Result<()> {
+    fn learn_lags(&mut self) {
+        let mut failures = Vec::new();
         for (id, owned) in self.tasks.iter_mut() {
             if owned.inputs.len() < 2 {
                 continue;
@@ -195,14 +244,12 @@ impl StreamThread {
             let inputs = owned.inputs.clone();
             let Some(task) = owned.running() else { continue };
             for partition in &inputs {
-                task.set_lag(partition, self.consumer.lag(partition))
-                    .map_err(|source| Error::Task {
-                        task: id,
-                        source: source.into(),
-                    })?;
+                if let Err(source) = task.set_lag(partition, self.consumer.lag(partition)) {
+                    failures.push(Failure::within(id, Hurdle::Commit, source));
+                }
             }
         }
-        Ok(())
+        failures.into_iter().for_each(|failure| self.failed(failure));
     }
 
     /// Partitions that are still full after processing are paused; those with room again go on.
