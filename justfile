@@ -30,7 +30,12 @@ conformance SEED COUNT PROFILE="all":
 
 # Rust and Java on one real Kafka 4.1.1, which scripts/kafka/kafka.sh fetches (needs Java 17 and Maven).
 test-kafka:
-    TEST_KAFKA=1 cargo test -p kstreams-tests --test interop -- --nocapture --test-threads=1
+    TEST_KAFKA=1 cargo test -p kstreams-tests --test interop --test chaos -- --nocapture --test-threads=1
+
+# Kills, freezes and broker restarts for so many rounds, drawn from SEED, and the output compared with a single pass over
+# the input. BROKER is embedded, or kafka (needs Java 17 and Maven).
+chaos ROUNDS SEED BROKER=env("BROKER", "embedded"):
+    cargo run --quiet -p kstreams-tests --bin chaos -- run {{ROUNDS}} {{SEED}} {{BROKER}}
 
 # One workload on both sides, on one real Kafka, in turn: pipe, stateless, wordcount, count, count-mem.
 bench-vs-jvm WORKLOAD *ARGS:

@@ -1,32 +1,55 @@
 //! A real Apache Kafka, started by the repository's own script and stopped by its pid.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// A running Kafka. Dropping it stops it.
 pub struct Kafka {
-    folder: TempDir,
+    folder: PathBuf,
     port: u16,
+    /// Server properties of its own, one a line.
+    properties: String,
+    /// Deletes the folder with the broker, if it is one of nobody else's.
+    _temporary: Option<TempDir>,
+}
+
+/// Whether the tests are asked to use a real Kafka; if not, that is said on standard error.
+pub fn is_asked_for(test: &str) -> bool {
+    let asked = std::env::var_os("TEST_KAFKA").is_some_and(|value| value == "1");
+    if !asked {
+        eprintln!("SKIPPED {test}: needs a real Kafka and Java 17; run `just test-kafka`");
+    }
+    asked
 }
 
 /// A fresh Kafka, or `None` (said on standard error) where the tests are not asked to use one.
 pub fn real(test: &str) -> Option<Kafka> {
-    if std::env::var_os("TEST_KAFKA").is_none_or(|value| value != "1") {
-        eprintln!("SKIPPED {test}: needs a real Kafka and Java 17; run `just test-kafka`");
+    if !is_asked_for(test) {
         return None;
     }
-    let kafka = Kafka {
-        folder: tempfile::tempdir().expect("a temporary folder"),
-        port: free_ports(),
-    };
-    kafka.start("0");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut kafka = Kafka::start_in(folder.path(), "");
+    kafka._temporary = Some(folder);
     Some(kafka)
 }
 
 impl Kafka {
+    /// A fresh Kafka that keeps its data and its log in this folder, with these server properties, one a line.
+    pub fn start_in(folder: &Path, properties: &str) -> Self {
+        let kafka = Self {
+            folder: folder.to_owned(),
+            port: free_ports(),
+            properties: properties.to_owned(),
+            _temporary: None,
+        };
+        kafka.start("0");
+        kafka
+    }
+
     /// Its address, for `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -34,12 +57,23 @@ impl Kafka {
 
     /// Stops the broker and keeps its data.
     pub fn stop(&self) {
-        let status = script()
-            .arg("stop")
-            .arg(self.folder.path())
-            .status()
-            .expect("bash runs");
+        let status = script().arg("stop").arg(&self.folder).status().expect("bash runs");
         assert!(status.success(), "Kafka did not stop");
+    }
+
+    /// Kills the broker without warning, and waits until it is gone.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("the script wrote down its pid");
+        let alive = |signal: &str| {
+            let status = Command::new("kill")
+                .args([signal, pid.trim()])
+                .stderr(Stdio::null())
+                .status();
+            status.expect("kill runs").success()
+        };
+        while alive("-KILL") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Starts a stopped broker again, on the same port and data.
@@ -49,11 +83,8 @@ impl Kafka {
 
     fn start(&self, keep_data: &str) {
         let output = script()
-            .args([
-                "start",
-                &self.folder.path().display().to_string(),
-                &self.port.to_string(),
-            ])
+            .args(["start", &self.folder.display().to_string(), &self.port.to_string()])
+            .env("EXTRA_PROPS", &self.properties)
             .env("KAFKA_KEEP_DATA", if keep_data == "1" { "1" } else { "" })
             .stdin(Stdio::null())
             .output()
@@ -69,7 +100,7 @@ impl Kafka {
 impl Drop for Kafka {
     fn drop(&mut self) {
         // A failed stop must not hide the test's own failure.
-        let _ = script().arg("stop").arg(self.folder.path()).status();
+        let _ = script().arg("stop").arg(&self.folder).status();
     }
 }
 
@@ -81,7 +112,7 @@ fn script() -> Command {
 }
 
 /// Two neighbouring free ports: Kafka's listener and its controller's.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = first.local_addr().expect("a bound socket has an address").port();

@@ -3,6 +3,7 @@
 //! A test that needs Java asks [`kafka::real`] for a broker. Without `TEST_KAFKA=1` it gets none, and says loudly
 //! that it was skipped; with it, a Kafka that cannot be started is a failure.
 
+pub mod chaos;
 pub mod java;
 pub mod kafka;
 pub mod program;

@@ -16,7 +16,7 @@ use kstreams_task::{ActiveTask, ChangelogState};
 use kstreams_topology::TaskId;
 use kstreams_wire::batch::{RawRecord, Records};
 use kstreams_wire::{Headers, TopicPartition};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Hurdle};
@@ -159,6 +159,7 @@ impl Restorer {
                     .unlisted
                     .retain(|other| other.changelog.partition() != &partition);
                 let next = state.offset.map_or(0, |offset| offset + 1);
+                debug!(%task, store = state.store, changelog = %partition, from = next, to = end, "changelog to be read");
                 if next > end {
                     warn!(%task, store = state.store, changelog = %partition, next, end, "the changelog ends before the store does");
                     self.broken.push((task, state.store));

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::engine::memory::MemoryEngine;
 use crate::engine::shared::SharedEngine;
@@ -222,6 +222,7 @@ impl Storage {
                 task: task.to_owned(),
             });
         }
+        info!(task, "state deleted");
         home.delete(task)
             .map_err(|source| self.failed_to("delete a task in", source))
     }
@@ -241,6 +242,7 @@ impl Storage {
                 task: task.to_owned(),
             });
         }
+        info!(task, store, "state deleted");
         home.delete_store(task, store)
             .map_err(|source| self.failed_to("delete a store in", source))
     }

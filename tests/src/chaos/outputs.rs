@@ -1,0 +1,84 @@
+//! What topics hold, read from their beginning to their end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use kstreams::{TopicName, TopicPartition};
+use kstreams_client::admin::OffsetSpec;
+use kstreams_client::consume::Isolation;
+use kstreams_client::{Client, ConsumerConfig, ConsumerEvent, Start};
+
+use super::model::Values;
+
+/// How long reading a topic may take.
+const READ_MAX: Duration = Duration::from_secs(120);
+
+/// The partitions of a topic.
+pub fn partitions(topic: &str, count: i32) -> Vec<TopicPartition> {
+    let name = TopicName::from(topic);
+    (0..count)
+        .map(|number| TopicPartition::new(name.clone(), number))
+        .collect()
+}
+
+/// Hands every record of these partitions to `take`: partition, offset, key, value. Up to where they end now, as far as
+/// the isolation lets see.
+pub fn read(
+    client: &Client,
+    partitions: &[TopicPartition],
+    isolation: Isolation,
+    mut take: impl FnMut(&TopicPartition, i64, String, String),
+) {
+    let wanted: Vec<_> = partitions
+        .iter()
+        .map(|partition| (partition.clone(), OffsetSpec::Latest))
+        .collect();
+    let ends: BTreeMap<TopicPartition, i64> = client
+        .admin()
+        .list_offsets(&wanted, isolation)
+        .expect("a broker")
+        .into_iter()
+        .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))
+        .collect();
+    let mut consumer = client.consumer(ConsumerConfig {
+        isolation,
+        ..ConsumerConfig::default()
+    });
+    let starts: Vec<_> = ends
+        .keys()
+        .map(|partition| (partition.clone(), Start::Beginning))
+        .collect();
+    consumer.assign(&starts);
+    let deadline = Instant::now() + READ_MAX;
+    let is_behind = |(partition, end): (&TopicPartition, &i64), position: Option<i64>| {
+        let _ = partition;
+        *end > 0 && position.is_none_or(|at| at < *end)
+    };
+    while ends.iter().any(|end| is_behind(end, consumer.position(end.0))) {
+        assert!(Instant::now() < deadline, "{partitions:?} cannot be read to their ends");
+        for event in consumer.poll(Duration::from_millis(100)) {
+            let ConsumerEvent::Fetched { partition, records, .. } = event else {
+                continue;
+            };
+            for mut batch in records {
+                while let Some(record) = batch.next().expect("a good batch") {
+                    take(&partition, record.offset, text(record.key), text(record.value));
+                }
+            }
+        }
+    }
+}
+
+/// The values of each key of a topic.
+pub fn values(client: &Client, topic: &str, count: i32, isolation: Isolation) -> Values {
+    let mut values = Values::new();
+    read(client, &partitions(topic, count), isolation, |_, _, key, value| {
+        values.entry(key).or_default().push(value);
+    });
+    values
+}
+
+/// Bytes as text.
+pub(super) fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}
