@@ -55,11 +55,10 @@ impl ProducerOutput {
     pub(crate) fn commit_transaction(
         &mut self,
         offsets: &BTreeMap<TopicPartition, Committed>,
-        group: Option<GroupMetadata>,
+        group: Result<GroupMetadata, kstreams_client::Error>,
     ) -> Result<(), kstreams_client::Error> {
         if !offsets.is_empty() {
-            let group = group.ok_or(kstreams_client::Error::NoGroup)?;
-            self.producer.send_offsets(offsets, &group)?;
+            self.producer.send_offsets(offsets, &group?)?;
         }
         self.producer.commit_transaction()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kstreams_wire::code::ErrorCode;
 use kstreams_wire::membership::Assignment;
 use kstreams_wire::{TopicName, TopicPartition};
 
@@ -18,6 +19,7 @@ impl Consumer {
         let mailbox = self.mailbox.clone();
         let events = move |event| mailbox.put(Letter::Group(event));
         self.member = Some(Member::start(self.client.cluster(), config, events));
+        self.identity = None;
     }
 
     /// Answers [`GroupEvent::Joining`]: these topics are wanted, and this is told to the leader.
@@ -48,9 +50,18 @@ impl Consumer {
         }
     }
 
-    /// Who this consumer is in its group; `None` if it did not join one.
-    pub fn group_metadata(&self) -> Option<GroupMetadata> {
-        self.member.as_ref().map(Member::metadata)
+    /// Who this consumer is in its group, as of the last event that [`poll`](Consumer::poll) handed out: what the
+    /// application did since then is committed in this name. The membership itself may be further already, and what was
+    /// done before it was lost must not pass for the work of the member that it has become.
+    ///
+    /// [`Error::NotMember`]: nothing is assigned, or not any more. An empty name must not take the place of a lost one:
+    /// coordinators let outsiders pass.
+    pub fn group_metadata(&self) -> Result<GroupMetadata> {
+        let member = self.member()?;
+        self.identity.clone().ok_or_else(|| Error::NotMember {
+            group: member.metadata().group_id,
+            code: ErrorCode::UNKNOWN_MEMBER_ID,
+        })
     }
 
     /// True while the group's next generation is being made.
@@ -68,7 +79,8 @@ impl Consumer {
     /// [`Error::RebalanceInProgress`]: nothing is lost, commit again after the next assignment.
     /// [`Error::NotMember`]: what was done since the last commit will be done again by another.
     pub fn commit(&mut self, offsets: BTreeMap<TopicPartition, Committed>, limit: Duration) -> Result<()> {
-        self.member()?.commit(offsets, limit)
+        let identity = self.group_metadata()?;
+        self.member()?.commit(identity, offsets, limit)
     }
 
     /// The offsets that the group committed for these partitions, without those that have none. Waits while a
@@ -99,7 +111,60 @@ impl Consumer {
     }
 }
 
-/// What a poll says of it.
-pub(super) fn event(event: Result<GroupEvent>) -> ConsumerEvent {
-    event.map_or_else(ConsumerEvent::GroupFailed, ConsumerEvent::Group)
+impl Consumer {
+    /// Takes note of who the application is from this event on. What a poll says of it.
+    pub(super) fn heard(&mut self, event: Result<GroupEvent>) -> ConsumerEvent {
+        match &event {
+            Ok(GroupEvent::Assigned { member, .. }) => self.identity = Some(member.clone()),
+            Ok(GroupEvent::Lost) | Err(_) => self.identity = None,
+            Ok(GroupEvent::Joining | GroupEvent::Lead { .. }) => {}
+        }
+        event.map_or_else(ConsumerEvent::GroupFailed, ConsumerEvent::Group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClientConfig;
+    use crate::{Client, ConsumerConfig};
+
+    fn nobody_answers() -> Client {
+        let properties = BTreeMap::from([("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())]);
+        Client::start(ClientConfig::from_properties(&properties).expect("a good configuration")).expect("a client")
+    }
+
+    fn assigned(generation: i32, member: &str) -> Letter {
+        Letter::Group(Ok(GroupEvent::Assigned {
+            generation,
+            member: GroupMetadata {
+                generation,
+                member_id: member.to_owned(),
+                ..GroupMetadata::outside("g")
+            },
+            assigned: Vec::new(),
+            added: Vec::new(),
+            revoked: Vec::new(),
+            user_data: Bytes::new(),
+        }))
+    }
+
+    #[test]
+    fn a_consumer_is_who_the_event_said_that_was_handed_out_last() {
+        let mut consumer = nobody_answers().consumer(ConsumerConfig::default());
+        consumer.join(GroupConfig::new("g"));
+        assert!(matches!(consumer.group_metadata(), Err(Error::NotMember { .. })));
+        consumer.mailbox.put(assigned(1, "first"));
+        consumer.mailbox.put(Letter::Group(Ok(GroupEvent::Lost)));
+        consumer.mailbox.put(assigned(4, "second"));
+        let mut next = || {
+            let events = consumer.poll(Duration::from_secs(60));
+            assert_eq!(events.len(), 1, "{events:?}");
+            consumer.group_metadata().map(|member| (member.generation, member.member_id))
+        };
+        assert_eq!(next().expect("it is assigned"), (1, "first".to_owned()));
+        // The membership is the second already, but what the first did must not be committed in its name.
+        assert!(matches!(next(), Err(Error::NotMember { .. })));
+        assert_eq!(next().expect("it is assigned"), (4, "second".to_owned()));
+    }
 }

@@ -34,7 +34,7 @@ pub use config::{ConsumerConfig, Isolation, ResetPolicy};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::group::{GroupEvent, Member};
+use crate::group::{GroupEvent, GroupMetadata, Member};
 use crate::mailbox::Mailbox;
 use fetcher::{Command, Fetcher};
 
@@ -96,6 +96,8 @@ pub struct Consumer {
     commands: mpsc::UnboundedSender<Command>,
     epochs: u64,
     member: Option<Member>,
+    /// Who the application is in the group, as far as it was told.
+    identity: Option<GroupMetadata>,
 }
 
 /// A partition as the polling side sees it.
@@ -173,6 +175,7 @@ impl Consumer {
             commands,
             epochs: 0,
             member: None,
+            identity: None,
         }
     }
 
@@ -239,18 +242,20 @@ impl Consumer {
         Some((state.high_watermark? - state.position?).max(0))
     }
 
-    /// Returns as soon as there is something; nothing when the time is up or a [`Waker`] was used.
+    /// Returns as soon as there is something; nothing when the time is up or a [`Waker`] was used. An event of the group is
+    /// the last one that a poll hands out: until the next poll the consumer speaks and commits as of that event.
     pub fn poll(&mut self, timeout: Duration) -> Vec<ConsumerEvent> {
         self.polled();
         let mut events = Vec::new();
         self.release(&mut events);
         let mut letters = std::mem::take(&mut self.letters);
-        if events.is_empty() {
+        if events.is_empty() && letters.is_empty() {
             self.mailbox.wait(timeout, &mut letters);
         } else {
             self.mailbox.take(&mut letters);
         }
-        for letter in letters.drain(..) {
+        let group = letters.iter().position(|letter| matches!(letter, Letter::Group(_)));
+        for letter in letters.drain(..group.map_or(letters.len(), |at| at + 1)) {
             self.admit(letter, &mut events);
         }
         self.letters = letters;
@@ -310,7 +315,7 @@ impl Consumer {
             | Letter::OutOfRange { partition, epoch, .. }
             | Letter::NoOffset { partition, epoch }
             | Letter::Failed { partition, epoch, .. } => (partition, *epoch),
-            Letter::Group(event) => return events.push(grouped::event(event.clone())),
+            Letter::Group(event) => return events.push(self.heard(event.clone())),
         };
         // A letter about an earlier assignment of the partition, or of one that was given up, is out of date.
         let Some(state) = self.partitions.get_mut(partition).filter(|state| state.epoch == epoch) else {

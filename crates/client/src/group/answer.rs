@@ -175,6 +175,7 @@ impl Membership {
         );
         self.notices.push_back(Notice::Event(GroupEvent::Assigned {
             generation: self.member.generation,
+            member: self.member.clone(),
             assigned: assigned.iter().cloned().collect(),
             added,
             user_data: plan.user_data.unwrap_or_default(),

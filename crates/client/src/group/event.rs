@@ -22,6 +22,8 @@ pub enum GroupEvent {
     Assigned {
         /// The generation that was assigned.
         generation: i32,
+        /// Who this member is in that generation: what it does with the partitions is done in this name.
+        member: GroupMetadata,
         /// Everything this member is to own, sorted.
         assigned: Vec<TopicPartition>,
         /// What of it is new, sorted.

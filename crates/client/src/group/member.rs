@@ -112,20 +112,18 @@ impl Member {
         self.shared.rebalancing.load(Ordering::Acquire)
     }
 
-    /// Commits offsets in the name of this member, and waits for it up to `limit`.
+    /// Commits offsets in the name that this member had when it was [assigned](GroupEvent::Assigned) their partitions, and
+    /// waits for it up to `limit`.
     ///
     /// [`Error::RebalanceInProgress`]: nothing is lost, commit again after the next assignment.
     /// [`Error::NotMember`]: what this member did since its last commit will be done again by another.
-    pub fn commit(&self, offsets: BTreeMap<TopicPartition, Committed>, limit: Duration) -> Result<()> {
-        let member = self.metadata();
+    pub fn commit(
+        &self,
+        member: GroupMetadata,
+        offsets: BTreeMap<TopicPartition, Committed>,
+        limit: Duration,
+    ) -> Result<()> {
         let generation = member.generation;
-        if !member.is_member() {
-            // In an empty group the coordinator would take it for the commit of an outsider, and let it pass.
-            return Err(Error::NotMember {
-                group: member.group_id,
-                code: ErrorCode::UNKNOWN_MEMBER_ID,
-            });
-        }
         let what = format!("commit of offsets of group {}", member.group_id);
         let cluster = self.cluster.clone();
         let result = cluster.io().clone().run(&what, limit, async move {
