@@ -380,7 +380,8 @@ impl ActiveTask {
     pub fn post_commit(&mut self, mut acked: impl FnMut(&TopicPartition) -> Option<i64>) -> Result<()> {
         for state in self.graph.stores() {
             let offset = match state.changelog() {
-                Some(Changelog::Own(partition)) => acked(partition),
+                // What was acknowledged may be of long ago: before another ran the task, and wrote more.
+                Some(Changelog::Own(partition)) => acked(partition).max(state.offset()),
                 Some(Changelog::Source(partition)) => {
                     let queue = self.inbox.queues().iter().find(|queue| queue.partition == *partition);
                     queue.and_then(|queue| queue.committable()).map(|offset| offset - 1)

@@ -160,7 +160,9 @@ mod tests {
         let mut next = || {
             let events = consumer.poll(Duration::from_secs(60));
             assert_eq!(events.len(), 1, "{events:?}");
-            consumer.group_metadata().map(|member| (member.generation, member.member_id))
+            consumer
+                .group_metadata()
+                .map(|member| (member.generation, member.member_id))
         };
         assert_eq!(next().expect("it is assigned"), (1, "first".to_owned()));
         // The membership is the second already, but what the first did must not be committed in its name.

@@ -207,6 +207,23 @@ fn a_changelog_is_applied_before_the_task_runs() -> Shown {
 }
 
 #[test]
+fn an_acknowledgement_of_long_ago_takes_nothing_back() -> Shown {
+    let mut task = created(&with_store()?, TaskConfig::default(), &Storage::in_memory());
+    let mut sent = Sent::default();
+    task.start_restoring()?;
+    // Others wrote since this thread's producer last did.
+    task.restore(
+        &TopicPartition::new("app-last-changelog", 1),
+        [(&b"k"[..], Some(&b"v"[..]), 50)],
+        50,
+    )?;
+    task.complete_restoration(&[], 0, &mut sent)?;
+    task.post_commit(|_| Some(10))?;
+    assert_eq!(task.changelogs()[0].offset, Some(50));
+    Ok(())
+}
+
+#[test]
 fn a_table_restored_from_its_source_is_committed_up_to_what_was_read() -> Shown {
     let mut topology = with_store()?;
     topology.use_source_topic_as_changelog("last", "a")?;
