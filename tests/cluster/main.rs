@@ -12,6 +12,7 @@ mod patterns;
 mod records;
 mod resets;
 mod sharing;
+mod trouble;
 mod windows;
 mod word_count;
 

@@ -20,8 +20,13 @@ impl World {
 
     /// Writes records: key, value (`None` deletes) and time. The key decides about the partition.
     pub(super) fn write(&self, topic: &str, records: &[(&str, Option<&str>, i64)]) {
+        self.write_to(&TopicName::from(self.name(topic)), records);
+    }
+
+    /// Like [`write`](Self::write), to a topic by its full name.
+    pub(super) fn write_to(&self, topic: &TopicName, records: &[(&str, Option<&str>, i64)]) {
         let mut producer = self.client().producer(ProducerConfig::default());
-        let id = producer.topic(&TopicName::from(self.name(topic)));
+        let id = producer.topic(topic);
         for (key, value, timestamp) in records {
             let record = ProducerRecord {
                 key: Some(key.as_bytes()),

@@ -199,6 +199,8 @@ impl Error {
             Self::Task { source, .. } => match client_cause(&**source).map(of_client) {
                 Some(Disposition::Later | Disposition::Retry) => Disposition::Revive,
                 Some(other) => other,
+                // The store is built anew when its task is opened again, or refuses to open.
+                None if is_of_damage(source) => Disposition::Revive,
                 None => Disposition::Stop,
             },
             _ => Disposition::Stop,
@@ -253,6 +255,11 @@ fn is_of_transactions(code: ErrorCode) -> bool {
         ErrorCode::UNKNOWN_PRODUCER_ID,
     ]
     .contains(&code)
+}
+
+/// Whether files of a store were found to be damaged.
+fn is_of_damage(error: &kstreams_task::Error) -> bool {
+    matches!(error.store(), Some(kstreams_store::Error::Damaged { .. }))
 }
 
 /// The client's error at the bottom of a task's.

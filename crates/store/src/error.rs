@@ -26,6 +26,22 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The files of a store are not as they were written. It is not opened any more as it is: where it has a changelog, it is
+    /// rebuilt from that when it is opened next.
+    #[error("could not {action} store \"{store}\" of task {task}: its files in {} are damaged", path.display())]
+    Damaged {
+        /// What was tried.
+        action: &'static str,
+        /// The store.
+        store: String,
+        /// The task.
+        task: String,
+        /// Where the engine keeps it.
+        path: PathBuf,
+        /// What the engine said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The store on disk was written by a version or for a kind that this one cannot read, and has no changelog to be
     /// rebuilt from.
     #[error("store \"{store}\" of task {task} in {} has format \"{found}\", this version reads \"{expected}\"; it has no changelog to be rebuilt from", path.display())]
@@ -89,6 +105,13 @@ pub enum Error {
     /// Another process works in the state directory.
     #[error("state directory {} is in use by another process; give each process its own state.dir", path.display())]
     DirectoryLocked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The state directory is not there any more, or it is another one: somebody deleted it while it was in use. Nothing is
+    /// lost that a changelog has.
+    #[error("state directory {} was deleted while in use: its stores are rebuilt from their changelogs at the next start", path.display())]
+    DirectoryLost {
         /// The directory.
         path: PathBuf,
     },

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::Cause;
+use crate::engine::{Cause, Damaged};
 use crate::error::Error;
 use crate::spec::{EngineKind, Kind};
 
@@ -20,12 +20,22 @@ pub(crate) struct Identity {
 impl Identity {
     /// The engine could not do something.
     pub(crate) fn failed_to(&self, action: &'static str, source: impl Into<Cause>) -> Error {
-        Error::Engine {
-            action,
-            store: self.store.clone(),
-            task: self.task.clone(),
-            path: self.path.clone(),
-            source: source.into(),
+        let (store, task, path) = (self.store.clone(), self.task.clone(), self.path.clone());
+        match source.into().downcast::<Damaged>() {
+            Ok(damaged) => Error::Damaged {
+                action,
+                store,
+                task,
+                path,
+                source: damaged.0,
+            },
+            Err(source) => Error::Engine {
+                action,
+                store,
+                task,
+                path,
+                source,
+            },
         }
     }
 

@@ -30,8 +30,8 @@ pub use output::{Origin, Output, OutputError, OutputRecord, TopicId};
 pub use range::{KeyRange, Order};
 pub use record::ChangelogRecord;
 pub use spec::{
-    Changelog, EngineKind, Kind, Logging, SessionLayout, StoreSpec, TimeOrder, VersionedLayout, WindowLayout,
-    segment_ms,
+    Changelog, ChangelogId, EngineKind, Kind, Logging, SessionLayout, StoreSpec, TimeOrder, VersionedLayout,
+    WindowLayout, segment_ms,
 };
 pub use state::kind::PutOutcome;
 pub use state::{CacheBudget, Closed, Flushed, Forward, Keys, Range, Scan, Scanned, State, TimedRow, Write};

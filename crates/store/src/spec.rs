@@ -165,6 +165,10 @@ impl Logging {
     }
 }
 
+/// The id that the cluster gave a changelog's topic: one that was deleted and created anew has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangelogId(pub [u8; 16]);
+
 /// The topic partition from which a store is rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changelog {

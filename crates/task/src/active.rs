@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kstreams_store::{Changelog, ChangelogRecord, Output, State};
+use kstreams_store::{Changelog, ChangelogId, ChangelogRecord, Output, State};
 use kstreams_topology::TaskId;
 use kstreams_topology::graph::{Clock, Graph};
 use kstreams_wire::TopicPartition;
@@ -45,6 +45,8 @@ pub struct ChangelogState {
     pub changelog: Changelog,
     /// The offset of the last record that it has; `None` if it has none.
     pub offset: Option<i64>,
+    /// Which topic it was restored from so far, if that is known.
+    pub id: Option<ChangelogId>,
 }
 
 /// What a task has counted since it was made.
@@ -171,9 +173,19 @@ impl ActiveTask {
                 store: state.name().to_owned(),
                 changelog: state.changelog()?.clone(),
                 offset: state.offset(),
+                id: state.changelog_id(),
             })
         });
         states.collect()
+    }
+
+    /// Says which topic a changelog is: the stores that are restored from it remember that.
+    pub fn identify(&mut self, changelog: &TopicPartition, id: ChangelogId) {
+        for state in self.graph.stores() {
+            if state.changelog().is_some_and(|known| known.partition() == changelog) {
+                state.identify(id);
+            }
+        }
     }
 
     /// Applies records of a changelog to its store. `last_offset` is that of the last one. How many there were.

@@ -47,3 +47,14 @@ impl From<kstreams_store::Error> for Error {
         Self::Store(Box::new(error))
     }
 }
+
+impl Error {
+    /// The error of a state store, if this is one.
+    pub fn store(&self) -> Option<&kstreams_store::Error> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Graph(error) => error.store(),
+            _ => None,
+        }
+    }
+}

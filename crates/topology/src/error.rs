@@ -92,6 +92,14 @@ impl Error {
         }
     }
 
+    /// The error of a state store, if this is one.
+    pub fn store(&self) -> Option<&kstreams_store::Error> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether the processing handler may decide about it: the record or the code is to blame, and nobody decided yet.
     pub fn is_record_failure(&self) -> bool {
         matches!(self, Error::User(_) | Error::Serialization { .. })

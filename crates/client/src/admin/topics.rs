@@ -53,6 +53,8 @@ impl NewTopic {
 /// A topic as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
+    /// Its id, which a topic of the same name that is created later does not have; `None` from brokers that have no ids.
+    pub id: Option<[u8; 16]>,
     /// Whether the topic belongs to Kafka itself.
     pub is_internal: bool,
     /// Its partitions, by their numbers.
@@ -252,6 +254,7 @@ fn description(topic: &MetadataResponseTopic) -> TopicDescription {
         in_sync: ids(&row.isr_nodes),
     });
     TopicDescription {
+        id: (!topic.topic_id.is_nil()).then(|| topic.topic_id.into_bytes()),
         is_internal: topic.is_internal,
         partitions: partitions.collect(),
     }

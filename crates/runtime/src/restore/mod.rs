@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
 use kstreams_client::{Consumer, ConsumerEvent, Start};
-use kstreams_store::{Changelog, ChangelogRecord};
+use kstreams_store::{Changelog, ChangelogId, ChangelogRecord};
 use kstreams_task::{ActiveTask, ChangelogState};
 use kstreams_topology::TaskId;
 use kstreams_wire::batch::{RawRecord, Records};
-use kstreams_wire::{Headers, TopicPartition};
+use kstreams_wire::{Headers, TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Hurdle};
 use crate::instance::Instance;
-use crate::tasks::Tasks;
+use crate::tasks::{Owned, Tasks};
 
 /// Restores the stores of a stream thread's tasks.
 pub(crate) struct Restorer {
@@ -135,7 +135,7 @@ impl Restorer {
     }
 
     /// Finds out where the new changelogs end, and begins to read those that are behind.
-    fn list(&mut self, tasks: &Tasks, group: &mut Consumer) -> Result<(), Box<Failure>> {
+    fn list(&mut self, tasks: &mut Tasks, group: &mut Consumer) -> Result<(), Box<Failure>> {
         let due = |id: &&TaskId| !tasks.deadlines.is_paused(**id);
         let new: Vec<(TaskId, ChangelogState)> = self
             .tasks
@@ -146,7 +146,8 @@ impl Restorer {
         if new.is_empty() {
             return Ok(());
         }
-        let ends = self.ends(&new, group).map_err(|error| {
+        let found = self.ids(&new).and_then(|ids| Ok((ids, self.ends(&new, group)?)));
+        let (ids, ends) = found.map_err(|error| {
             let tasks = new.iter().map(|(id, _)| *id).collect();
             Box::new(Failure::of_tasks(tasks, Hurdle::Start, error))
         })?;
@@ -158,10 +159,17 @@ impl Restorer {
                 restoring
                     .unlisted
                     .retain(|other| other.changelog.partition() != &partition);
+                let id = ids.get(&partition.topic).copied();
+                if let (Some(id), Some(owned)) = (id, tasks.get_mut(task).and_then(Owned::restoring)) {
+                    owned.identify(&partition, id);
+                }
                 let next = state.offset.map_or(0, |offset| offset + 1);
                 debug!(%task, store = state.store, changelog = %partition, from = next, to = end, "changelog to be read");
-                if next > end {
-                    warn!(%task, store = state.store, changelog = %partition, next, end, "the changelog ends before the store does");
+                if state.id.is_some() && id.is_some() && state.id != id {
+                    warn!(%task, store = state.store, changelog = %partition, "the changelog was deleted and created anew: building the store anew");
+                    self.broken.push((task, state.store));
+                } else if next > end {
+                    warn!(%task, store = state.store, changelog = %partition, next, end, "the changelog ends before the store does: building the store anew");
                     self.broken.push((task, state.store));
                 } else if next < end {
                     restoring.open.insert(partition.clone());
@@ -181,6 +189,25 @@ impl Restorer {
         }
         self.consumer.assign(&starts);
         Ok(())
+    }
+
+    /// The ids of the changelogs' topics.
+    fn ids(&self, new: &[(TaskId, ChangelogState)]) -> Result<BTreeMap<TopicName, ChangelogId>> {
+        let topics: BTreeSet<TopicName> = new
+            .iter()
+            .map(|(_, state)| state.changelog.partition().topic.clone())
+            .collect();
+        let topics: Vec<TopicName> = topics.into_iter().collect();
+        let described = self.instance.client.admin().describe_topics(&topics);
+        let described = described.map_err(|source| Error::Client {
+            action: "find out which topics the changelogs are".to_owned(),
+            source: source.into(),
+        })?;
+        // One that is missing is told of when its end is asked for.
+        let ids = described
+            .into_iter()
+            .filter_map(|(topic, found)| Some((topic, ChangelogId(found.ok()?.id?))));
+        Ok(ids.collect())
     }
 
     /// Where changelogs end. A source topic that serves as changelog ends where the group has committed: what comes
@@ -297,7 +324,7 @@ impl Restorer {
     /// The log begins behind the offset of the store: its state cannot be completed.
     fn give_up(&mut self, partition: &TopicPartition, offset: i64) {
         if let Some(reading) = self.reading.remove(partition) {
-            warn!(task = %reading.task, store = reading.store, changelog = %partition, offset, "the changelog has no such offset");
+            warn!(task = %reading.task, store = reading.store, changelog = %partition, offset, "the changelog has no such offset any more: building the store anew");
             self.broken.push((reading.task, reading.store));
         }
     }

@@ -151,7 +151,13 @@ impl Tasks {
         let graph = instance
             .topology
             .build_graph(GraphScope::Subtopology(id.subtopology), environment)
-            .map_err(Error::Topology)?;
+            .map_err(|error| match error {
+                kstreams_topology::Error::Store(source) => Error::Store {
+                    action: format!("open the stores of task {id}"),
+                    source,
+                },
+                error => Error::Topology(error),
+            })?;
         let config = TaskConfig {
             buffered_records_max: instance.settings.thread.buffered_records_max,
             idle_ms_max: instance.settings.thread.task_idle_ms,

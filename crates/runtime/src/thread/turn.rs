@@ -197,6 +197,12 @@ impl StreamThread {
         if self.output.guarantee() == Guarantee::ExactlyOnce && !self.failures.is_empty() {
             return 0;
         }
+        if let Err(source) = self.instance.storage.verify() {
+            let action = "commit".to_owned();
+            let source = source.into();
+            self.failed(Failure::of_thread(Error::Store { action, source }));
+            return 0;
+        }
         let failed: BTreeSet<TaskId> = self.failures.iter().flat_map(|failure| failure.tasks.clone()).collect();
         let limit = self.instance.settings.client.api_timeout;
         let tasks = self.tasks.running().filter(|(id, _)| !failed.contains(id)).collect();

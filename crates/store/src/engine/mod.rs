@@ -16,9 +16,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::range::{KeyRange, Order};
+use crate::spec::ChangelogId;
 
 /// What an engine's library said. The caller adds which store it was, and where.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The format of a store whose files were found to be damaged: nobody expects it, so such a store is never opened as it is.
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
+pub(crate) const DAMAGED: &str = "damaged";
+
+/// What an engine's library said of files that are not as it wrote them.
+#[derive(Debug, thiserror::Error)]
+#[error("its files are damaged")]
+#[cfg_attr(
+    not(any(feature = "fjall", feature = "rocksdb")),
+    expect(dead_code, reason = "only engines on disk have files")
+)]
+pub(crate) struct Damaged(#[source] pub(crate) Cause);
 
 /// The entries and the changelog offset of one store.
 pub(crate) trait Engine: Send {
@@ -41,6 +55,11 @@ pub(crate) trait Engine: Send {
 
     /// The changelog offset of the last batch that had one.
     fn offset(&self) -> Option<i64>;
+
+    /// The id of the changelog that the offset belongs to, as of the last batch that had one.
+    fn changelog_id(&self) -> Option<ChangelogId> {
+        None
+    }
 
     /// About how many entries there will be when the given writes are applied: keys, and whether each is put or deleted.
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause>;
@@ -76,6 +95,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) writes: &'a mut dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
     /// The changelog offset that goes with them; `None` keeps the one there is.
     pub(crate) offset: Option<i64>,
+    /// The id of the changelog; `None` keeps the one there is.
+    pub(crate) changelog_id: Option<ChangelogId>,
     /// Where the reading of partitions goes on whose records are in the entries, for a store that several fill.
     pub(crate) positions: &'a [(String, i64)],
 }

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
-    DBRawIterator, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,
+    DBRawIterator, ErrorKind as RocksErrorKind, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,
 };
 
 use crate::engine::shared::{ReadOnly, Reads};
-use crate::engine::{Batch, Cause, Cursor, Engine, Home, NewReader, Opened, Place};
+use crate::engine::{Batch, Cause, Cursor, DAMAGED, Damaged, Engine, Home, NewReader, Opened, Place};
 use crate::range::{KeyRange, Order};
+use crate::spec::ChangelogId;
 use crate::storage::RocksDbOptions;
 
 /// The column family of plain values.
@@ -27,6 +28,12 @@ const TIMESTAMPED: &str = "keyValueWithTimestamp";
 const META: &str = "offsets";
 /// Which format the entries have; not a key that Kafka Streams knows.
 const FORMAT: &str = "kstreams.format";
+/// The id of the changelog whose name follows.
+const CHANGELOG_ID: &str = "kstreams.changelog-id.";
+/// What our own keys begin with.
+const OWN: &[u8] = b"kstreams.";
+/// A file beside a store that says that its files are damaged.
+const DAMAGED_FILE: &str = "DAMAGED";
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
 const META_BUFFER_BYTES: usize = 1 << 20;
 const BLOCK_BYTES: usize = 4 << 10;
@@ -108,7 +115,16 @@ impl Home for RocksHome {
     fn open(&self, place: &Place, format: &str) -> Result<Opened, Cause> {
         let path = self.path_of(&place.task, &place.store);
         fs::create_dir_all(&path)?;
-        let database = self.open_database(&path, &place.store)?;
+        if path.join(DAMAGED_FILE).exists() {
+            return Ok(Opened::OtherFormat(DAMAGED.to_owned()));
+        }
+        let database = match self.open_database(&path, &place.store) {
+            Err(cause) if is_damage(&cause) => {
+                warn!(path = %path.display(), %cause, "a store cannot be opened: its files are damaged");
+                return Ok(Opened::OtherFormat(DAMAGED.to_owned()));
+            }
+            opened => opened?,
+        };
         let engine = RocksEngine {
             family: if format.ends_with("timestamped") {
                 TIMESTAMPED
@@ -116,6 +132,9 @@ impl Home for RocksHome {
                 PLAIN
             },
             offset_key: place.changelog.clone(),
+            id_key: format!("{CHANGELOG_ID}{}", place.changelog),
+            changelog_id: None,
+            path,
             offset: None,
             commits: 0,
             database: Arc::new(database),
@@ -133,7 +152,13 @@ impl Home for RocksHome {
         }
         let offset = engine.database.get_pinned_cf(meta, &engine.offset_key)?;
         let offset = offset.and_then(|bytes| bytes.first_chunk().map(|bytes| i64::from_be_bytes(*bytes)));
-        Ok(Opened::Engine(Box::new(RocksEngine { offset, ..engine })))
+        let id = engine.database.get_pinned_cf(meta, &engine.id_key)?;
+        let changelog_id = id.and_then(|bytes| bytes.first_chunk().map(|bytes| ChangelogId(*bytes)));
+        Ok(Opened::Engine(Box::new(RocksEngine {
+            offset,
+            changelog_id,
+            ..engine
+        })))
     }
 
     fn tasks(&self) -> Result<BTreeSet<String>, Cause> {
@@ -158,7 +183,7 @@ impl Home for RocksHome {
             let mut entries = database.raw_iterator_cf(meta);
             entries.seek_to_first();
             while let Some((key, value)) = entries.item() {
-                if key != FORMAT.as_bytes()
+                if !key.starts_with(OWN)
                     && let Some(offset) = value.first_chunk()
                 {
                     offsets.insert(store.clone(), i64::from_be_bytes(*offset));
@@ -205,8 +230,11 @@ fn remove(path: &Path) -> Result<(), Cause> {
 
 struct RocksEngine {
     family: &'static str,
+    path: PathBuf,
     offset_key: String,
     offset: Option<i64>,
+    id_key: String,
+    changelog_id: Option<ChangelogId>,
     commits: u32,
     database: Arc<DB>,
 }
@@ -224,7 +252,7 @@ impl Reads for RocksEntries {
     }
 
     fn range(&self, wanted: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
-        range(&self.database, self.family, wanted, order)
+        Ok(Box::new(range(&self.database, self.family, wanted, order)?))
     }
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
@@ -245,12 +273,7 @@ fn get(database: &DB, name: &'static str, key: &[u8], value: &mut Vec<u8>) -> Re
     Ok(found.is_some())
 }
 
-fn range<'a>(
-    database: &'a DB,
-    name: &'static str,
-    range: &KeyRange,
-    order: Order,
-) -> Result<Box<dyn Cursor + 'a>, Cause> {
+fn range<'a>(database: &'a DB, name: &'static str, range: &KeyRange, order: Order) -> Result<RocksCursor<'a>, Cause> {
     let (start, end) = range.half_open();
     let mut options = ReadOptions::default();
     if let Some(start) = start {
@@ -265,7 +288,7 @@ fn range<'a>(
         Order::Reverse => entries.seek_to_last(),
     }
     entries.status()?;
-    Ok(Box::new(RocksCursor { entries, order }))
+    Ok(RocksCursor { entries, order })
 }
 
 fn approximate_entries(
@@ -296,6 +319,11 @@ impl RocksEngine {
         Ok(false)
     }
 
+    /// If a read failed because files are damaged: no process is to open the store again as it is.
+    fn suspect(&self, cause: Cause) -> Cause {
+        suspect(&self.path, cause)
+    }
+
     fn flush(&self, wait: bool) -> Result<(), Cause> {
         let mut options = FlushOptions::default();
         options.set_wait(wait);
@@ -306,11 +334,16 @@ impl RocksEngine {
 
 impl Engine for RocksEngine {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Cause> {
-        get(&self.database, self.family, key, value)
+        get(&self.database, self.family, key, value).map_err(|cause| self.suspect(cause))
     }
 
     fn range(&self, wanted: &KeyRange, order: Order) -> Result<Box<dyn Cursor + '_>, Cause> {
-        range(&self.database, self.family, wanted, order)
+        let cursor = range(&self.database, self.family, wanted, order);
+        let inner = cursor.map_err(|cause| self.suspect(cause))?;
+        Ok(Box::new(OwnersCursor {
+            path: &self.path,
+            inner,
+        }))
     }
 
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
@@ -328,11 +361,15 @@ impl Engine for RocksEngine {
         if let Some(offset) = writes.offset {
             batch.put_cf(meta, &self.offset_key, offset.to_be_bytes());
         }
+        if let Some(ChangelogId(id)) = writes.changelog_id {
+            batch.put_cf(meta, &self.id_key, id);
+        }
         for (partition, position) in writes.positions {
             batch.put_cf(meta, partition, position.to_be_bytes());
         }
         self.database.write_without_wal(batch)?;
         self.offset = writes.offset.or(self.offset);
+        self.changelog_id = writes.changelog_id.or(self.changelog_id);
         self.commits += 1;
         if self.commits == FLUSH_COMMITS {
             self.commits = 0;
@@ -343,6 +380,10 @@ impl Engine for RocksEngine {
 
     fn offset(&self) -> Option<i64> {
         self.offset
+    }
+
+    fn changelog_id(&self) -> Option<ChangelogId> {
+        self.changelog_id
     }
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
@@ -365,6 +406,38 @@ impl Engine for RocksEngine {
         };
         Some(Box::new(move || Box::new(ReadOnly(entries.clone()))))
     }
+}
+
+/// A cursor of the one who owns the store, and so answers for its files.
+struct OwnersCursor<'a> {
+    path: &'a Path,
+    inner: RocksCursor<'a>,
+}
+
+impl Cursor for OwnersCursor<'_> {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.inner.entry()
+    }
+
+    fn advance(&mut self) -> Result<(), Cause> {
+        self.inner.advance().map_err(|cause| suspect(self.path, cause))
+    }
+}
+
+fn is_damage(cause: &Cause) -> bool {
+    let said = cause.downcast_ref::<rocksdb::Error>().map(rocksdb::Error::kind);
+    said == Some(RocksErrorKind::Corruption)
+}
+
+/// If files are damaged: notes that beside them.
+fn suspect(path: &Path, cause: Cause) -> Cause {
+    if !is_damage(&cause) {
+        return cause;
+    }
+    if let Err(error) = fs::write(path.join(DAMAGED_FILE), "") {
+        warn!(%error, path = %path.display(), "could not note that a store is damaged");
+    }
+    Box::new(Damaged(cause))
 }
 
 struct RocksCursor<'a> {

@@ -78,6 +78,7 @@ impl Engine for SharedEngine {
             drop_before: behind.drop_before.as_deref(),
             writes: &mut writes,
             offset: None,
+            changelog_id: None,
             positions: &behind.positions,
         })?;
         self.behind.positions = batch.positions.to_vec();

@@ -22,6 +22,7 @@ fn write_dropping(engine: &mut dyn Engine, drop_before: Option<&[u8]>, writes: W
         drop_before,
         writes: &mut sorted.into_iter(),
         offset,
+        changelog_id: None,
         positions: &[],
     };
     engine.write(batch).unwrap();

@@ -12,7 +12,7 @@ use crate::output::{Output, OutputRecord, TopicId};
 use crate::range::{KeyRange, Order};
 use crate::record::{ChangelogRecord, Logged, NO_HEADERS};
 use crate::small::Small;
-use crate::spec::Changelog;
+use crate::spec::{Changelog, ChangelogId};
 use crate::state::Forward;
 use crate::state::cache::Entry;
 use crate::state::flushed::Flushed;
@@ -33,6 +33,8 @@ pub(super) struct Below {
     buffered_bytes: usize,
     engine: Box<dyn Engine>,
     offset: Option<i64>,
+    /// The changelog's id, where the engine does not know it yet.
+    unsaved_id: Option<ChangelogId>,
     /// Of window and session stores: the times seen.
     seen: Option<Seen>,
     /// Of versioned stores: how many versions came too late.
@@ -71,6 +73,7 @@ impl Below {
             buffer: Table::default(),
             buffered_bytes: 0,
             offset: engine.offset(),
+            unsaved_id: None,
             engine,
             old: Vec::new(),
             dirty: DirtyKeys::default(),
@@ -106,6 +109,14 @@ impl Below {
 
     pub(super) fn offset(&self) -> Option<i64> {
         self.offset
+    }
+
+    pub(super) fn changelog_id(&self) -> Option<ChangelogId> {
+        self.unsaved_id.or(self.engine.changelog_id())
+    }
+
+    pub(super) fn identify(&mut self, id: ChangelogId) {
+        self.unsaved_id = Some(id).filter(|id| self.engine.changelog_id() != Some(*id));
     }
 
     pub(super) fn buffered_bytes(&self) -> usize {
@@ -275,12 +286,13 @@ impl Below {
         if let Some(seen) = self.seen.as_mut().and_then(Seen::take_changed) {
             self.buffer(&SEEN, Some(&seen));
         }
-        if self.buffer.is_empty() && offset == self.engine.offset() {
+        if self.buffer.is_empty() && offset == self.engine.offset() && self.unsaved_id.is_none() {
             return Ok(());
         }
         let written = self.write_buffer(offset, &[]);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
         self.offset = offset;
+        self.unsaved_id = None;
         if let Some(seen) = &mut self.seen {
             seen.dropped_expired();
         }
@@ -318,6 +330,7 @@ impl Below {
         if let Some(expired) = &expired {
             self.buffer.remove_before(expired);
         }
+        let changelog_id = self.unsaved_id;
         let drop_before = expired.as_ref().map(<[u8; 8]>::as_slice);
         let mut writes = self.buffer.slots().map(|(_, key, value)| (key, value.as_deref()));
         if !self.engine.wants_order() {
@@ -326,6 +339,7 @@ impl Below {
                 drop_before,
                 writes,
                 offset,
+                changelog_id,
                 positions,
             });
         }
@@ -336,6 +350,7 @@ impl Below {
             drop_before,
             writes,
             offset,
+            changelog_id,
             positions,
         })
     }

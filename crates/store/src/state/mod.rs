@@ -25,7 +25,7 @@ use crate::layout::timed::Rows;
 use crate::output::Output;
 use crate::range::{KeyRange, Order};
 use crate::record::ChangelogRecord;
-use crate::spec::{Changelog, Kind};
+use crate::spec::{Changelog, ChangelogId, Kind};
 use crate::state::below::{Below, Passed};
 use crate::state::cache::{Cache, Entry, Taken};
 use crate::state::flushed::Waiting;
@@ -145,6 +145,16 @@ impl State {
     /// The changelog that the store was opened with.
     pub fn changelog(&self) -> Option<&Changelog> {
         self.below.changelog()
+    }
+
+    /// The id of the changelog's topic that the store was built from; `None` if nobody said.
+    pub fn changelog_id(&self) -> Option<ChangelogId> {
+        self.below.changelog_id()
+    }
+
+    /// Says which topic the changelog is. It is kept with the next commit.
+    pub fn identify(&mut self, changelog: ChangelogId) {
+        self.below.identify(changelog);
     }
 
     /// Whether writes pass through the record cache, and so changes are handed out when they leave it.

@@ -122,6 +122,12 @@ impl Storage {
         self.0.directory.as_ref().map(Directory::process_id)
     }
 
+    /// Fails if the state directory was deleted, or replaced, while this process works in it. The engines would not notice
+    /// before long: files that are open stay.
+    pub fn verify(&self) -> Result<()> {
+        self.0.directory.as_ref().map_or(Ok(()), Directory::verify)
+    }
+
     /// Opens a store of a task. `changelog` is `None` where logging is disabled. A store on disk whose format is not the
     /// expected one is rebuilt from its changelog, or an error if it has none.
     pub fn state(
@@ -141,6 +147,7 @@ impl Storage {
         let mut lease = None;
         let engine: Box<dyn Engine> = match &self.0.home {
             Some(home) if spec.engine == EngineKind::Persistent => {
+                self.verify()?;
                 lease = Some(self.lease(&spec.name, task)?);
                 let rebuild = match changelog {
                     Some(_) => Rebuild::Possible,
@@ -351,7 +358,7 @@ fn open(
     if rebuild == Rebuild::Impossible {
         return Err(format_error(identity, found));
     }
-    warn!(store = %place.store, task = %place.task, %found, %expected, "rebuilding a store of another format from its changelog");
+    warn!(store = %place.store, task = %place.task, path = %identity.path.display(), %found, %expected, "rebuilding a store of another format from its changelog");
     let deleted = home.delete_store(&place.task, &place.store);
     deleted.map_err(|cause| identity.failed_to("delete", cause))?;
     match home

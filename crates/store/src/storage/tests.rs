@@ -9,7 +9,8 @@ use kstreams_wire::{TopicName, TopicPartition};
 use crate::context::RecordContext;
 use crate::error::Error;
 use crate::output::{Output, OutputError, OutputRecord, TopicId};
-use crate::spec::{Changelog, EngineKind, Kind, Logging, StoreSpec};
+use crate::range::{KeyRange, Order};
+use crate::spec::{Changelog, ChangelogId, EngineKind, Kind, Logging, StoreSpec};
 use crate::state::{CacheBudget, State, Write};
 use crate::storage::{PersistentEngine, RocksDbOptions, Storage, StorageConfig};
 
@@ -226,4 +227,133 @@ fn in_memory_nothing_is_kept() {
     assert_eq!((store.offset(), peek(&mut store, "a")), (None, None));
     assert!(storage.tasks().unwrap().is_empty());
     storage.delete("0_1").unwrap();
+}
+
+#[test]
+fn a_directory_that_was_deleted_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = open(directory.path());
+    storage.verify().unwrap();
+    fs::remove_dir_all(directory.path().join("app")).unwrap();
+    let lost = storage.verify().unwrap_err();
+    assert!(lost.to_string().contains("/app was deleted while in use"), "{lost}");
+    // Another one in its place is not the same.
+    fs::create_dir(directory.path().join("app")).unwrap();
+    fs::write(directory.path().join("app/.lock"), "").unwrap();
+    assert!(matches!(storage.verify(), Err(Error::DirectoryLost { .. })));
+    assert!(matches!(
+        state(&storage, Kind::KeyValue, None),
+        Err(Error::DirectoryLost { .. })
+    ));
+}
+
+#[test]
+fn a_store_knows_from_which_changelog_it_was_built() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = ChangelogId([7; 16]);
+    {
+        let storage = open(directory.path());
+        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+        assert_eq!(store.changelog_id(), None);
+        store.identify(id);
+        store.commit(None).unwrap();
+        put(&mut store, "a", "1");
+        store.commit(Some(17)).unwrap();
+        store.close().unwrap();
+    }
+    let storage = open(directory.path());
+    let store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+    assert_eq!((store.offset(), store.changelog_id()), (Some(17), Some(id)));
+    drop(store);
+    let other = Some(Changelog::Own(TopicPartition::new("other", 1)));
+    let store = state(&storage, Kind::KeyValue, other).unwrap();
+    assert_eq!((store.offset(), store.changelog_id()), (None, None));
+}
+
+/// Changes a byte in the middle of the largest file below a directory whose name ends so.
+fn damage(directory: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> bool {
+    fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => files(&entry.path(), found),
+                false => found.push(entry.path()),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    files(directory, &mut found);
+    found.retain(|file| wanted(file));
+    let Some(file) = found.into_iter().max_by_key(|file| fs::metadata(file).unwrap().len()) else {
+        return false;
+    };
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at] ^= 0x55;
+    fs::write(file, bytes).unwrap();
+    true
+}
+
+/// So much that it does not stay in memory.
+fn fill(store: &mut State) {
+    let value = "v".repeat(1000);
+    for n in 0..6_000 {
+        put(store, &format!("{n:08}"), &value);
+    }
+    store.commit(Some(5_999)).unwrap();
+}
+
+#[test]
+fn a_damaged_table_is_told_of_and_its_store_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = |file: &Path| file.components().any(|part| part.as_os_str() == "tables");
+    {
+        let storage = open(directory.path());
+        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+        fill(&mut store);
+        store.close().unwrap();
+    }
+    assert!(damage(directory.path(), table), "the entries are in files");
+    let storage = open(directory.path());
+    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+    let mut range = store.range(&KeyRange::all(), Order::Forward).unwrap();
+    let error = loop {
+        match range.next_entry() {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("all entries could be read"),
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(&error, Error::Damaged { store, .. } if store == "store"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("task 0_1: its files in /"), "{error}");
+    drop(range);
+    drop(store);
+
+    assert!(matches!(state(&storage, Kind::KeyValue, None), Err(Error::Format { found, .. }) if found == "damaged"));
+    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+    assert_eq!((store.offset(), peek(&mut store, "00000001")), (None, None));
+}
+
+#[test]
+fn a_damaged_journal_is_refused_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let storage = open(directory.path());
+        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+        put(&mut store, "a", &"value".repeat(1000));
+        store.commit(Some(1)).unwrap();
+    }
+    let journal = directory.path().join("app/fjall/0.jnl");
+    let mut bytes = fs::read(&journal).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"value").unwrap();
+    bytes[at + 100] ^= 0x55;
+    fs::write(&journal, bytes).unwrap();
+    let storage = open(directory.path());
+    let refused = state(&storage, Kind::KeyValue, changelog())
+        .err()
+        .expect("it is damaged");
+    assert!(matches!(&refused, Error::Damaged { .. }), "{refused:?}");
+    assert!(refused.to_string().ends_with("/app/fjall are damaged"), "{refused}");
 }
