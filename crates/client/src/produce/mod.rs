@@ -228,6 +228,7 @@ impl Producer {
         if self.buffered_bytes + bytes > self.config.buffer_bytes {
             self.make_room(bytes)?;
         }
+        // Not before it is sure that something will be written: a transaction with nothing in it could not be committed.
         if let Some(transactions) = &mut self.transactions {
             transactions.machine.open()?;
         }
@@ -242,10 +243,6 @@ impl Producer {
         };
         if slot.opened().is_some() && slot.size() + bytes > aim_bytes.max(batch_bytes) {
             self.seal(place)?;
-        }
-        // Not before it is sure that something will be written: a transaction with nothing in it could not be committed.
-        if let Some(transactions) = &mut self.transactions {
-            transactions.machine.open()?;
         }
         let codec = self.config.codec;
         let slot = self.slot(place).ok_or(Error::Closed)?;

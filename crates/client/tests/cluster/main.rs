@@ -8,6 +8,7 @@
 
 mod consume;
 mod faults;
+mod isolation;
 mod lost;
 mod produce;
 mod proxy;
