@@ -7,6 +7,7 @@ use kstreams_assignor::ProcessId;
 use kstreams_client::Client;
 use kstreams_store::{EngineKind, Storage, StorageConfig};
 use kstreams_topology::Topology;
+use kstreams_topology::graph::ErrorHandlers;
 use tracing::info;
 
 use crate::config::{Settings, StreamsConfig};
@@ -39,6 +40,7 @@ struct Built {
     client_id: String,
     listener: Option<Listener>,
     handler: Option<UncaughtHandler>,
+    handlers: ErrorHandlers,
     closed: bool,
 }
 
@@ -54,6 +56,7 @@ impl KafkaStreams {
             .client_id
             .clone()
             .unwrap_or_else(|| format!("{}-{process}", settings.application_id));
+        let handlers = settings.errors.handlers();
         let built = Built {
             settings,
             topology,
@@ -62,6 +65,7 @@ impl KafkaStreams {
             client_id,
             listener: None,
             handler: None,
+            handlers,
             closed: false,
         };
         Ok(Self {
@@ -83,6 +87,32 @@ impl KafkaStreams {
     pub fn on_uncaught_error(mut self, handler: impl Fn(&Error) -> OnUncaught + Send + Sync + 'static) -> Self {
         if let Stage::Built(built) = &mut self.stage {
             built.handler = Some(Box::new(handler));
+        }
+        self
+    }
+
+    /// Sets who decides about records that cannot be decoded, processed or sent. `choose` gets the handlers that the
+    /// configuration names, and returns those to be asked, with or without some of them:
+    ///
+    /// ```
+    /// use kstreams_runtime::{KafkaStreams, StreamsConfig};
+    /// use kstreams_topology::Topology;
+    /// use kstreams_topology::graph::{DeadLetter, Response};
+    ///
+    /// let config = StreamsConfig::new("orders", "localhost:9092")
+    ///     .set("deserialization.exception.handler", "LogAndContinueExceptionHandler");
+    /// let streams = KafkaStreams::new(Topology::new(), config)?.with_handlers(|configured| {
+    ///     configured.on_processing(|failure| {
+    ///         Response::resume().with_dead_letter(DeadLetter::of(failure, "rejected-orders"))
+    ///     })
+    /// });
+    /// # let _ = streams;
+    /// # Ok::<(), kstreams_runtime::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_handlers(mut self, choose: impl FnOnce(ErrorHandlers) -> ErrorHandlers) -> Self {
+        if let Stage::Built(built) = &mut self.stage {
+            built.handlers = choose(std::mem::take(&mut built.handlers));
         }
         self
     }
@@ -131,6 +161,7 @@ impl KafkaStreams {
             chores,
             listener: built.listener.take(),
             handler: built.handler.take(),
+            handlers: built.handlers.clone(),
         }));
         self.stage = Stage::Started(instance.clone());
         instance.start()

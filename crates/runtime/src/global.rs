@@ -248,15 +248,17 @@ impl GlobalThread {
 
     fn handlers(&self) -> ErrorHandlers {
         let filled = self.filled.clone();
-        let asked = self.instance.settings.errors.handlers().deserialization;
+        let asked = self.instance.handlers.deserialization.clone();
         let skip = ErrorHandlers::log_and_continue().deserialization;
-        ErrorHandlers {
-            deserialization: Arc::new(move |failure| match filled.load(Ordering::Relaxed) {
+        let mut handlers =
+            ErrorHandlers::default().on_deserialization(move |failure| match filled.load(Ordering::Relaxed) {
                 true => asked(failure),
                 false => skip(failure),
-            }),
-            ..ErrorHandlers::default()
+            });
+        if self.instance.settings.errors.processing_of_globals {
+            handlers.processing = self.instance.handlers.processing.clone();
         }
+        handlers.without_dead_letters()
     }
 
     /// Reads the topics of the task opened last to these ends.

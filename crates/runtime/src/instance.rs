@@ -12,6 +12,7 @@ use kstreams_assignor::ProcessId;
 use kstreams_client::{Client, Waker};
 use kstreams_store::Storage;
 use kstreams_topology::Topology;
+use kstreams_topology::graph::ErrorHandlers;
 use tracing::{error, info, warn};
 
 use crate::config::Settings;
@@ -62,6 +63,8 @@ pub(crate) struct Instance {
     pub(crate) chores: Chores,
     listener: Option<Listener>,
     handler: Option<UncaughtHandler>,
+    /// Asked about records that fail.
+    pub(crate) handlers: ErrorHandlers,
     /// Set when threads are to stop; looked at once a turn.
     stopping: AtomicBool,
     /// Set when the members are to ask the whole application to shut down.
@@ -111,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) chores: Chores,
     pub(crate) listener: Option<Listener>,
     pub(crate) handler: Option<UncaughtHandler>,
+    pub(crate) handlers: ErrorHandlers,
 }
 
 impl Instance {
@@ -127,6 +131,7 @@ impl Instance {
             chores: parts.chores,
             listener: parts.listener,
             handler: parts.handler,
+            handlers: parts.handlers,
             stopping: AtomicBool::new(false),
             announcing: AtomicBool::new(false),
             failed: Gauge::default(),

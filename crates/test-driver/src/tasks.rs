@@ -249,9 +249,10 @@ fn active_task(setup: &Builder, place: &Place, readers: &[GlobalReader], cache: 
 
 /// Opens a part that fills global stores. Undecodable records are always skipped, as in Java's driver.
 fn global_task(setup: &Builder, part: &Subtopology, readers: &mut Vec<GlobalReader>, now: i64) -> Result<GlobalTask> {
+    let handlers = setup.handlers.clone().without_dead_letters();
     let handlers = ErrorHandlers {
         deserialization: ErrorHandlers::log_and_continue().deserialization,
-        ..setup.handlers.clone()
+        ..handlers
     };
     let environment = TaskEnvironment {
         task: TaskId::new(part.id, 0),

@@ -1,7 +1,10 @@
 //! What can go wrong while a topology is built or run.
 
 use kstreams_store::OutputError;
+use kstreams_wire::TopicName;
 
+use crate::graph::handler::Part;
+use crate::panic::Panic;
 use crate::serde::SerdeError;
 
 /// An error of user code, whatever its type.
@@ -40,9 +43,50 @@ pub enum Error {
         at: String,
         /// What the serde said.
         #[source]
-        source: SerdeError,
+        source: Box<SerdeError>,
     },
-    /// A key or value could not be encoded.
+    /// User code failed in this node where it is not about a record, so that no handler is asked.
+    #[error("processor {node} failed in {call}")]
+    Lifecycle {
+        /// The node's name.
+        node: String,
+        /// What was called.
+        call: &'static str,
+        /// What user code said.
+        #[source]
+        source: BoxError,
+    },
+    /// A handler panicked while it was asked about a failure.
+    #[error("the {handler} handler, asked about {at} in node {node}, {panic}")]
+    Handler {
+        /// Which handler.
+        handler: &'static str,
+        /// The node's name.
+        node: String,
+        /// The record, as topic, partition and offset.
+        at: String,
+        /// What the handler's panic said.
+        panic: Box<Panic>,
+        /// The failure that it was asked about.
+        #[source]
+        source: BoxError,
+    },
+    /// A record could not be serialized, and the production handler said that the task is to fail.
+    #[error("sink {node} could not serialize the {part} of a record for topic {topic}, made of {at}")]
+    Production {
+        /// The sink's name.
+        node: String,
+        /// The topic it was for.
+        topic: TopicName,
+        /// What of the record could not be serialized.
+        part: Part,
+        /// The input record, as topic, partition and offset.
+        at: String,
+        /// What the serde said.
+        #[source]
+        source: Box<SerdeError>,
+    },
+    /// A processor could not encode a key or value for a store.
     #[error("could not encode a record for topic {topic}")]
     Serialization {
         /// The topic it was for.
@@ -75,6 +119,12 @@ impl From<kstreams_store::Error> for Error {
     }
 }
 
+impl From<Panic> for Error {
+    fn from(panic: Panic) -> Self {
+        Self::User(Box::new(panic))
+    }
+}
+
 impl Error {
     /// An error of user code, or the error of ours that user code handed on.
     pub fn from_user(error: BoxError) -> Self {
@@ -97,6 +147,18 @@ impl Error {
         match self {
             Error::Store(error) => Some(error),
             _ => None,
+        }
+    }
+
+    /// The error where no record is to blame: of user code, in this call of this node.
+    pub(crate) fn in_call(self, node: &str, call: &'static str) -> Self {
+        if !self.is_record_failure() {
+            return self;
+        }
+        Error::Lifecycle {
+            node: node.to_owned(),
+            call,
+            source: self.into_user(),
         }
     }
 

@@ -7,6 +7,7 @@
 //! | [`exception`] | what Java would have thrown |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`heap`] | what is due first, with ties as Java breaks them |
+//! | [`panic`] | panics of user code, as errors |
 //! | [`pattern`] | regular expressions over topic names |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |
@@ -19,6 +20,7 @@ pub mod error;
 pub mod exception;
 pub mod graph;
 pub mod heap;
+pub mod panic;
 pub mod pattern;
 pub mod processor;
 pub mod record;
@@ -30,6 +32,7 @@ pub mod window;
 
 pub use blueprint::{Consumed, Produced, Topology};
 pub use error::{BoxError, Error, Result};
+pub use panic::Panic;
 pub use pattern::TopicPattern;
 pub use record::{Change, Data, Nullable, Record};
 pub use serde::{DefaultSerde, Serde, SerdeError};

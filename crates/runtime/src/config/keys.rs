@@ -42,8 +42,18 @@ pub const LOG_SUMMARY_INTERVAL_MS: &str = "log.summary.interval.ms";
 pub const RETRY_BACKOFF_MS: &str = "retry.backoff.ms";
 /// What a record that cannot be decoded leads to.
 pub const DESERIALIZATION_HANDLER: &str = "deserialization.exception.handler";
+/// The older name of [`DESERIALIZATION_HANDLER`], used only if that is not set.
+pub const DEFAULT_DESERIALIZATION_HANDLER: &str = "default.deserialization.exception.handler";
 /// What an error of a processor leads to.
 pub const PROCESSING_HANDLER: &str = "processing.exception.handler";
+/// Whether [`PROCESSING_HANDLER`] is asked about global stores, too.
+pub const PROCESSING_HANDLER_GLOBAL: &str = "processing.exception.handler.global.enabled";
+/// What a record that cannot be serialized or sent leads to.
+pub const PRODUCTION_HANDLER: &str = "production.exception.handler";
+/// The older name of [`PRODUCTION_HANDLER`], used only if that is not set.
+pub const DEFAULT_PRODUCTION_HANDLER: &str = "default.production.exception.handler";
+/// Where the built-in handlers put input records aside that could not be decoded, processed or sent.
+pub const DEAD_LETTER_TOPIC: &str = "errors.dead.letter.queue.topic.name";
 /// The engine of persistent stores; our own key. The default is RocksDB where it is compiled in, else fjall.
 pub const STATE_ENGINE: &str = "kstreams.state.engine";
 /// Uncommitted bytes per thread that ask for an early commit; our own key.
@@ -89,6 +99,12 @@ pub enum Kind {
 const MAX: i64 = i64::MAX;
 const INT: i64 = i32::MAX as i64;
 
+const DESERIALIZATION: Kind = Kind::Handler("LogAndFailExceptionHandler", "LogAndContinueExceptionHandler");
+const PRODUCTION: Kind = Kind::Checked(
+    |value| handler(value, "DefaultProductionExceptionHandler", "") == Some(false),
+    "fail or DefaultProductionExceptionHandler; KafkaStreams::with_handlers takes handlers of your own",
+);
+
 /// Key, default (`""`: none) and what it takes.
 pub const TABLE: &[(&str, &str, Kind)] = &[
     (APPLICATION_ID, "", Kind::Text),
@@ -108,11 +124,8 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
     (REPLICATION_FACTOR, "-1", Kind::Number(-1, i16::MAX as i64)),
     (LOG_SUMMARY_INTERVAL_MS, "120000", Kind::Number(i64::MIN, MAX)),
     (RETRY_BACKOFF_MS, "100", Kind::Number(1, INT)),
-    (
-        DESERIALIZATION_HANDLER,
-        "fail",
-        Kind::Handler("LogAndFailExceptionHandler", "LogAndContinueExceptionHandler"),
-    ),
+    (DESERIALIZATION_HANDLER, "fail", DESERIALIZATION),
+    (DEFAULT_DESERIALIZATION_HANDLER, "fail", DESERIALIZATION),
     (
         PROCESSING_HANDLER,
         "fail",
@@ -210,10 +223,16 @@ pub const TABLE: &[(&str, &str, Kind)] = &[
         "600000",
         Kind::Only("600000", "warm-up replicas are not built yet"),
     ),
+    (PROCESSING_HANDLER_GLOBAL, "false", Kind::OneOf(&["true", "false"])),
+    (PRODUCTION_HANDLER, "fail", PRODUCTION),
+    (DEFAULT_PRODUCTION_HANDLER, "fail", PRODUCTION),
     (
-        "production.exception.handler",
-        "fail",
-        Kind::Only("fail", "a send that failed for good always stops the thread"),
+        DEAD_LETTER_TOPIC,
+        "",
+        Kind::Checked(
+            is_topic,
+            "a topic's name: at most 249 letters, digits, '.', '_' and '-'",
+        ),
     ),
     (
         "default.key.serde",
@@ -297,7 +316,9 @@ impl Kind {
             Self::Checked(_, allowed) => bad(allowed.to_owned()),
             Self::Handler(fail, go_on) => match handler(value, fail, go_on) {
                 Some(_) => Ok(()),
-                None => bad(format!("fail, continue, {fail} or {go_on}")),
+                None => bad(format!(
+                    "fail, continue, {fail} or {go_on}; KafkaStreams::with_handlers takes handlers of your own"
+                )),
             },
             Self::Only(off, _) if off.eq_ignore_ascii_case(value) => Ok(()),
             Self::Only("", reason) => not_built(format!("{reason}; leave it unset")),
@@ -311,6 +332,12 @@ impl Kind {
 fn is_optimization(value: &str) -> bool {
     let rules = [REUSE_SOURCE_TOPICS, MERGE_REPARTITION_TOPICS, SINGLE_STORE_SELF_JOIN];
     matches!(value.trim(), "none" | "all") || value.split(',').all(|rule| rules.contains(&rule.trim()))
+}
+
+/// Whether a topic can have this name.
+fn is_topic(name: &str) -> bool {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=249).contains(&name.len()) && name.chars().all(fit) && name != "." && name != ".."
 }
 
 /// Where the stores of one of Java's two built-in suppliers are kept; the package may be left out.

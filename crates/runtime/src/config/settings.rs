@@ -10,6 +10,7 @@ use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig, Transactiona
 use kstreams_store::{EngineKind, PersistentEngine, RocksDbOptions};
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
+use kstreams_wire::TopicName;
 
 use uuid::Uuid;
 
@@ -146,17 +147,21 @@ pub enum OnError {
 }
 
 /// What errors of records lead to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ErrorSettings {
     /// `deserialization.exception.handler`.
     pub deserialization: OnError,
     /// `processing.exception.handler`.
     pub processing: OnError,
+    /// `processing.exception.handler.global.enabled`.
+    pub processing_of_globals: bool,
+    /// `errors.dead.letter.queue.topic.name`.
+    pub dead_letter_topic: Option<TopicName>,
 }
 
 impl ErrorSettings {
-    /// The handlers that tasks ask.
-    pub(crate) fn handlers(self) -> ErrorHandlers {
+    /// The handlers that tasks ask, if the program has none of its own.
+    pub(crate) fn handlers(&self) -> ErrorHandlers {
         let continuing = ErrorHandlers::log_and_continue();
         let mut handlers = ErrorHandlers::default();
         if self.deserialization == OnError::Continue {
@@ -165,7 +170,10 @@ impl ErrorSettings {
         if self.processing == OnError::Continue {
             handlers.processing = continuing.processing;
         }
-        handlers
+        match &self.dead_letter_topic {
+            Some(topic) => handlers.with_dead_letters(topic.clone()),
+            None => handlers,
+        }
     }
 }
 
@@ -203,10 +211,7 @@ impl Settings {
                 additional_retention_ms: values.number(keys::WINDOWSTORE_ADDITIONAL_RETENTION_MS),
                 retry_backoff: values.millis(keys::RETRY_BACKOFF_MS),
             },
-            errors: ErrorSettings {
-                deserialization: values.on_error(keys::DESERIALIZATION_HANDLER),
-                processing: values.on_error(keys::PROCESSING_HANDLER),
-            },
+            errors: errors(&values),
             group: group(&application_id, &main, &client)?,
             dsl: dsl(&values),
             reset: reset(&main)?,
@@ -344,6 +349,27 @@ fn state(values: &Values<'_>, rocksdb: RocksDbOptions) -> StateSettings {
         rocksdb,
         cache_bytes: values.number(cache) as usize,
         cleanup_delay: values.millis(keys::STATE_CLEANUP_DELAY_MS),
+    }
+}
+
+fn errors(values: &Values<'_>) -> ErrorSettings {
+    let renamed = |old: &'static str, new: &'static str| match (values.is_set(old), values.is_set(new)) {
+        (true, true) => {
+            tracing::warn!(ignored = old, used = new, "both names of a setting are set");
+            new
+        }
+        (true, false) => old,
+        (false, _) => new,
+    };
+    // The one built-in handler of production is the same under either name.
+    renamed(keys::DEFAULT_PRODUCTION_HANDLER, keys::PRODUCTION_HANDLER);
+    let deserialization = renamed(keys::DEFAULT_DESERIALIZATION_HANDLER, keys::DESERIALIZATION_HANDLER);
+    let global = values.text(keys::PROCESSING_HANDLER_GLOBAL).unwrap_or_default();
+    ErrorSettings {
+        deserialization: values.on_error(deserialization),
+        processing: values.on_error(keys::PROCESSING_HANDLER),
+        processing_of_globals: global.eq_ignore_ascii_case("true"),
+        dead_letter_topic: values.text(keys::DEAD_LETTER_TOPIC).map(TopicName::from),
     }
 }
 

@@ -63,7 +63,7 @@ impl Tasks {
     pub(crate) fn new(instance: Arc<Instance>, metrics: Arc<ThreadMetrics>) -> Self {
         let threads = instance.settings.thread.threads.max(1);
         let cache = CacheBudget::new(instance.settings.state.cache_bytes / threads);
-        let handlers = instance.settings.errors.handlers();
+        let handlers = instance.handlers.clone();
         let deadlines = Deadlines::new(
             instance.settings.thread.task_timeout,
             instance.settings.topics.retry_backoff,

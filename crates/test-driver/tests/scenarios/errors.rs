@@ -6,7 +6,7 @@ use kstreams_topology::processor::Processor;
 use kstreams_topology::{BoxError, Consumed, Produced, Topology};
 use kstreams_wire::{Headers, TopicName};
 
-use crate::support::{Closure, Shown, one_processor};
+use crate::support::{Closure, Shown, chain, one_processor};
 
 fn failing_on_x() -> Closure {
     Closure::new(|cx, record| {
@@ -15,13 +15,6 @@ fn failing_on_x() -> Closure {
         }
         Ok(cx.forward(record)?)
     })
-}
-
-/// The error and its causes, outermost first.
-fn chain(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect()
 }
 
 #[test]

@@ -157,3 +157,10 @@ impl<'a> Shown<'a> {
         lines
     }
 }
+
+/// The error and its causes, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect()
+}

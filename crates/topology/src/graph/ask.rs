@@ -3,12 +3,24 @@
 use std::error::Error as StdError;
 
 use kstreams_store::{Origin, OutputRecord};
+use kstreams_wire::{Headers, TopicName};
 
 use super::handler::place;
 use super::parts::Role;
-use super::{DeadLetter, Failure, FailureHandler, NodeContext, Outcome};
-use crate::error::{Error, Result};
+use super::{DeadLetter, Failure, NodeContext, Part, ProductionFailure, ProductionOutcome, ProductionResponse, Stage};
+use crate::error::{BoxError, Error, Result};
+use crate::panic::{Panic, guarded};
 use crate::serde::SerdeError;
+
+/// A record that a sink could not serialize.
+pub(super) struct Unserialized<'a> {
+    pub(super) topic: &'a TopicName,
+    pub(super) part: Part,
+    /// The key's bytes, if there is a key and it is the value that failed.
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) timestamp: i64,
+    pub(super) headers: &'a Headers,
+}
 
 impl NodeContext<'_> {
     /// Tells the output what is being processed, if somebody will ask.
@@ -31,47 +43,95 @@ impl NodeContext<'_> {
         }
         let handler = self.parts.handlers.processing.clone();
         let source = error.into_user();
-        if self.ask(&handler, node, source.as_ref())? == Outcome::Resume {
-            self.parts.totals.dropped += 1;
-            return Ok(());
+        let answer = guarded(|| Ok(handler(&self.failure(node, source.as_ref())).into()));
+        match self.obey("processing", node, answer, source)? {
+            None => Ok(()),
+            Some(source) => Err(self.processing(node, source)),
         }
-        Err(Error::Processing {
-            node: self.parts.slot(node).name.clone(),
-            at: place(&self.parts.record),
-            source,
-        })
+    }
+
+    /// The running source's error: nobody is asked about its timestamp extractor.
+    #[cold]
+    pub(super) fn unasked(&self, error: Error) -> Error {
+        if !error.is_record_failure() {
+            return error;
+        }
+        self.processing(self.node, error.into_user())
     }
 
     /// Decides about a record that the running source cannot decode.
     #[cold]
     pub(super) fn undecodable(&mut self, source: SerdeError) -> Result<()> {
         let handler = self.parts.handlers.deserialization.clone();
-        if self.ask(&handler, self.node, &source)? == Outcome::Resume {
-            self.parts.totals.dropped += 1;
-            return Ok(());
+        let answer = guarded(|| Ok(handler(&self.failure(self.node, &source)).into()));
+        match self.obey("deserialization", self.node, answer, source)? {
+            None => Ok(()),
+            Some(source) => Err(Error::Deserialization {
+                node: self.node_name().to_owned(),
+                at: place(&self.parts.record),
+                source: source.into(),
+            }),
         }
-        Err(Error::Deserialization {
-            node: self.node_name().to_owned(),
-            at: place(&self.parts.record),
-            source,
-        })
     }
 
-    fn ask(&mut self, handler: &FailureHandler, node: usize, error: &(dyn StdError + 'static)) -> Result<Outcome> {
-        let response = handler(&self.failure(node, error));
+    /// Decides about a record that the running sink cannot serialize. There is no use in trying again.
+    #[cold]
+    pub(super) fn unserialized(&mut self, record: &Unserialized<'_>, source: SerdeError) -> Result<()> {
+        let answer = match self.parts.handlers.production.clone() {
+            None => Ok(ProductionResponse::fail()),
+            Some(handler) => guarded(|| {
+                Ok(handler(&ProductionFailure {
+                    origin: self.failure(self.node, &source),
+                    topic: record.topic,
+                    partition: None,
+                    key: record.key,
+                    value: None,
+                    headers: record.headers,
+                    timestamp: Some(record.timestamp),
+                    stage: Stage::Serialization(record.part),
+                    retriable: false,
+                }))
+            }),
+        };
+        match self.obey("production", self.node, answer, source)? {
+            None => Ok(()),
+            Some(source) => Err(Error::Production {
+                node: self.node_name().to_owned(),
+                topic: record.topic.clone(),
+                part: record.part,
+                at: place(&self.parts.record),
+                source: source.into(),
+            }),
+        }
+    }
+
+    /// Does what a handler said about a failure of this node. `None` if the record is dropped; if the task is to fail, the
+    /// cause again.
+    fn obey<E: Into<BoxError>>(
+        &mut self,
+        handler: &'static str,
+        node: usize,
+        answer: Result<ProductionResponse, Panic>,
+        source: E,
+    ) -> Result<Option<E>> {
+        let response = match answer {
+            Ok(response) => response,
+            Err(panic) => {
+                return Err(Error::Handler {
+                    handler,
+                    node: self.parts.slot(node).name.clone(),
+                    at: place(&self.parts.record),
+                    panic: panic.into(),
+                    source: source.into(),
+                });
+            }
+        };
         self.bury(node, &response.dead_letters)?;
-        Ok(response.outcome)
-    }
-
-    fn failure<'f>(&'f self, node: usize, error: &'f (dyn StdError + 'static)) -> Failure<'f> {
-        Failure {
-            task: self.parts.task,
-            node: &self.parts.slot(node).name,
-            context: &self.parts.record,
-            source_key: self.raw.and_then(|raw| raw.key),
-            source_value: self.raw.and_then(|raw| raw.value),
-            error,
+        if response.outcome != ProductionOutcome::Resume {
+            return Ok(Some(source));
         }
+        self.parts.totals.dropped += 1;
+        Ok(None)
     }
 
     /// Sends dead letters of this node.
@@ -90,5 +150,24 @@ impl NodeContext<'_> {
             })?;
         }
         Ok(())
+    }
+
+    fn failure<'f>(&'f self, node: usize, error: &'f (dyn StdError + 'static)) -> Failure<'f> {
+        Failure {
+            task: self.parts.task,
+            node: &self.parts.slot(node).name,
+            context: &self.parts.record,
+            source_key: self.raw.and_then(|raw| raw.key),
+            source_value: self.raw.and_then(|raw| raw.value),
+            error,
+        }
+    }
+
+    fn processing(&self, node: usize, source: BoxError) -> Error {
+        Error::Processing {
+            node: self.parts.slot(node).name.clone(),
+            at: place(&self.parts.record),
+            source,
+        }
     }
 }

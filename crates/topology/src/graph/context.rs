@@ -1,5 +1,6 @@
 //! What a node sees of the graph around it while it runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use kstreams_store::{Output, RecordContext, State, Write};
@@ -8,6 +9,7 @@ use super::parts::Parts;
 use super::timers::Schedule;
 use super::{Clock, Input, Node, RawRecord, TimerId};
 use crate::error::{Error, Result};
+use crate::panic::guarded;
 use crate::record::Record;
 use crate::stores::{StoreHandle, StoreId, StoreKind};
 use crate::task_id::TaskId;
@@ -124,11 +126,11 @@ impl NodeContext<'_> {
         let before = std::mem::replace(&mut self.parts.record, context);
         let raw = self.raw.take();
         self.tell_origin();
-        let outcome = process(self);
+        let outcome = catch_unwind(AssertUnwindSafe(|| process(self)));
         self.raw = raw;
         self.parts.record = before;
         self.tell_origin();
-        outcome
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Sets the time and headers that nodes below see, if the record has others than the one being processed.
@@ -152,8 +154,20 @@ impl NodeContext<'_> {
         self.with_node(child, |node, cx| node.process(cx, input))
     }
 
-    /// Takes a node out of its place, calls it with a context of its own, puts it back, and asks the handler if it failed.
+    /// Calls a node about a record, and asks the handler if it failed.
     pub(super) fn with_node<F>(&mut self, at: usize, call: F) -> Result<()>
+    where
+        F: FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<()>,
+    {
+        match self.call_node(at, call) {
+            Ok(()) => Ok(()),
+            Err(error) => self.failed(at, error),
+        }
+    }
+
+    /// Takes a node out of its place, calls it with a context of its own, and puts it back, even if it panicked: the
+    /// handler may let the task go on.
+    pub(super) fn call_node<F>(&mut self, at: usize, call: F) -> Result<()>
     where
         F: FnOnce(&mut dyn Node, &mut NodeContext<'_>) -> Result<()>,
     {
@@ -164,12 +178,9 @@ impl NodeContext<'_> {
             node: at,
             raw: self.raw,
         };
-        let result = call(node.as_mut(), &mut cx);
+        let result = guarded(|| call(node.as_mut(), &mut cx));
         self.parts.put_back(at, node);
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) => self.failed(at, error),
-        }
+        result
     }
 
     /// The typed view of a store that this node is connected to.

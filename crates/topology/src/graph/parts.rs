@@ -132,9 +132,7 @@ impl Parts {
     #[inline]
     pub(super) fn take(&mut self, node: usize) -> Box<dyn Node> {
         let slot = self.nodes.get_mut(node).expect(NODE);
-        slot.node
-            .take()
-            .expect("a node is in its place unless it panicked: graphs have no cycles")
+        slot.node.take().expect("a node is in its place: graphs have no cycles")
     }
 
     #[inline]

@@ -8,7 +8,8 @@ use kstreams_wire::{TopicName, TopicPartition};
 
 use super::parts::{InputId, InputSlot, Parts, Role, SourceSlot, StoreAccess, StoreSlot, Totals};
 use super::{Clock, Node, NodeContext, RawRecord, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::panic::guarded;
 
 /// The executable graph of one task.
 pub struct Graph {
@@ -84,9 +85,7 @@ impl Graph {
     fn source(&self, input: InputId) -> &dyn Source {
         let input = self.parts.inputs.get(input.0).expect(INPUT);
         let slot = self.sources.get(input.source).expect(INPUT);
-        slot.source
-            .as_deref()
-            .expect("a source is in its place unless it panicked")
+        slot.source.as_deref().expect("sources never leave their place")
     }
 
     #[inline]
@@ -107,7 +106,7 @@ impl Graph {
             raw,
         };
         cx.tell_origin();
-        call(source, &mut cx)
+        call(source, &mut cx).map_err(|error| cx.unasked(error))
     }
 
     /// Calls the timers of this clock that are due. How many were called.
@@ -155,7 +154,9 @@ impl Graph {
             };
             for node in 0..self.parts.nodes.len() {
                 if self.parts.slot(node).stores.contains(&id) {
-                    self.context(node, output).with_node(node, |node, cx| node.flush(cx))?;
+                    let mut cx = self.context(node, output);
+                    let flushed = cx.call_node(node, |node, cx| node.flush(cx));
+                    flushed.map_err(|error| self.in_call(node, "a commit", error))?;
                 }
             }
             if let Some(slot) = self.parts.stores.get_mut(at) {
@@ -171,7 +172,8 @@ impl Graph {
         let mut result = Ok(());
         for slot in &mut self.parts.nodes {
             if let Some(node) = &mut slot.node {
-                result = result.and(node.close());
+                let closed = guarded(|| node.close());
+                result = result.and(closed.map_err(|error| error.in_call(&slot.name, "close")));
             }
         }
         result
@@ -184,10 +186,15 @@ impl Graph {
     ) -> Result<()> {
         for at in 0..self.parts.nodes.len() {
             if self.parts.slot(at).role != Role::Source {
-                self.context(at, output).with_node(at, &mut call)?;
+                let called = self.context(at, output).call_node(at, &mut call);
+                called.map_err(|error| self.in_call(at, "init", error))?;
             }
         }
         Ok(())
+    }
+
+    fn in_call(&self, node: usize, call: &'static str, error: Error) -> Error {
+        error.in_call(&self.parts.slot(node).name, call)
     }
 
     fn context<'a>(&'a mut self, node: usize, output: &'a mut dyn Output) -> NodeContext<'a> {

@@ -6,8 +6,10 @@ use kstreams_store::{OutputRecord, RecordContext, TopicId};
 use kstreams_wire::TopicName;
 use kstreams_wire::partition::partition_for_key;
 
-use super::{Input, Node, NodeContext};
+use super::ask::Unserialized;
+use super::{Input, Node, NodeContext, Part};
 use crate::error::{Error, Result};
+use crate::panic::guarded;
 use crate::record::{Nullable, Record};
 use crate::serde::{Serde, SerdeError};
 
@@ -45,6 +47,14 @@ pub enum Partitions {
 /// Chooses a record's partition among `n`: called with the topic, the key, the value and `n`.
 pub type Partitioner<K, V> = Arc<dyn Fn(&str, &K, &V, i32) -> Partitions + Send + Sync>;
 
+/// A topic that records are sent to.
+struct Resolved {
+    name: TopicName,
+    id: TopicId,
+    /// Whether the serdes are ready for it.
+    ready: bool,
+}
+
 /// The sink of records of one type.
 pub struct SinkNode<K: Nullable, V: Nullable> {
     topic: SinkTopic<K, V>,
@@ -52,7 +62,7 @@ pub struct SinkNode<K: Nullable, V: Nullable> {
     value: Arc<dyn Serde<V::Inner>>,
     partitioner: Option<Partitioner<K, V>>,
     windows_together: bool,
-    resolved: Vec<(TopicName, TopicId)>,
+    resolved: Vec<Resolved>,
     key_bytes: Vec<u8>,
     value_bytes: Vec<u8>,
 }
@@ -97,33 +107,46 @@ impl<K: Nullable, V: Nullable> SinkNode<K, V> {
     }
 
     /// The place of the record's topic in the list of known ones. The static topic is the only one there.
-    fn resolve(&mut self, cx: &mut NodeContext<'_>, record: &Record<K, V>) -> Result<usize> {
+    fn resolve(&mut self, cx: &mut NodeContext<'_>, record: &Record<K, V>) -> usize {
         let SinkTopic::Dynamic(choose) = &self.topic else {
-            return Ok(0);
+            return 0;
         };
         let name = choose(&record.key, &record.value, cx.record());
-        if let Some(at) = self.resolved.iter().position(|(known, _)| **known == *name) {
-            return Ok(at);
+        if let Some(at) = self.resolved.iter().position(|known| *known.name == *name) {
+            return at;
         }
-        self.learn(cx, TopicName::from(name))?;
-        Ok(self.resolved.len() - 1)
-    }
-
-    /// Adds a topic to the list of known ones, once the serdes are ready for it.
-    fn learn(&mut self, cx: &mut NodeContext<'_>, name: TopicName) -> Result<()> {
-        let prepared = self.key.prepare(&name).and_then(|()| self.value.prepare(&name));
-        prepared.map_err(|source| not_encoded(&name, source))?;
+        let name = TopicName::from(name);
         let id = cx.output().topic(&name);
-        self.resolved.push((name, id));
-        Ok(())
+        let ready = false;
+        self.resolved.push(Resolved { name, id, ready });
+        self.resolved.len() - 1
     }
-}
 
-#[cold]
-fn not_encoded(topic: &str, source: SerdeError) -> Error {
-    Error::Serialization {
-        topic: topic.to_owned(),
-        source,
+    fn resolved(&self, at: usize) -> &Resolved {
+        self.resolved.get(at).expect("the topic was resolved")
+    }
+
+    /// Writes key and value to the buffers; which of them are there. What cannot be written is not there either.
+    #[inline]
+    fn encode(&mut self, at: usize, record: &Record<K, V>) -> Result<(bool, bool), (Part, SerdeError)> {
+        let Some(topic) = self.resolved.get_mut(at) else {
+            unreachable!("the topic was resolved");
+        };
+        let mut part = Part::Key;
+        let encoded = guarded(|| {
+            if !topic.ready {
+                self.key.prepare(&topic.name)?;
+            }
+            let has_key = encode(&record.key, self.key.as_ref(), &topic.name, &mut self.key_bytes)?;
+            part = Part::Value;
+            if !topic.ready {
+                self.value.prepare(&topic.name)?;
+                topic.ready = true;
+            }
+            let has_value = encode(&record.value, self.value.as_ref(), &topic.name, &mut self.value_bytes)?;
+            Ok((has_key, has_value))
+        });
+        encoded.map_err(|error| (part, error))
     }
 }
 
@@ -133,39 +156,63 @@ fn negative(topic: &str, timestamp: i64) -> Error {
 }
 
 /// Encodes into `out` unless the value is null; whether it was there.
-fn encode<T: Nullable>(value: &T, serde: &dyn Serde<T::Inner>, topic: &str, out: &mut Vec<u8>) -> Result<bool> {
+fn encode<T: Nullable>(
+    value: &T,
+    serde: &dyn Serde<T::Inner>,
+    topic: &str,
+    out: &mut Vec<u8>,
+) -> Result<bool, SerdeError> {
     out.clear();
     let Some(value) = value.as_option() else {
         return Ok(false);
     };
-    serde
-        .serialize(topic, value, out)
-        .map_err(|source| not_encoded(topic, source))?;
+    serde.serialize(topic, value, out)?;
     Ok(true)
 }
 
 impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
     fn init(&mut self, cx: &mut NodeContext<'_>) -> Result<()> {
         self.resolved.clear();
-        match &self.topic {
-            SinkTopic::Static(name) => self.learn(cx, name.clone()),
-            SinkTopic::Dynamic(_) => Ok(()),
-        }
+        let SinkTopic::Static(name) = &self.topic else {
+            return Ok(());
+        };
+        let prepared = self.key.prepare(name).and_then(|()| self.value.prepare(name));
+        prepared.map_err(|source| Error::User(source.into()))?;
+        self.resolved.push(Resolved {
+            name: name.clone(),
+            id: cx.output().topic(name),
+            ready: true,
+        });
+        Ok(())
     }
 
     fn process(&mut self, cx: &mut NodeContext<'_>, input: Input<'_>) -> Result<()> {
         let record = input.take::<K, V>();
-        let at = self.resolve(cx, &record)?;
-        let (name, topic) = self.resolved.get(at).expect("the topic was resolved");
+        let at = self.resolve(cx, &record);
         if record.timestamp < 0 {
-            return Err(negative(name, record.timestamp));
+            return Err(negative(&self.resolved(at).name, record.timestamp));
         }
-        let has_key = encode(&record.key, self.key.as_ref(), name, &mut self.key_bytes)?;
-        let has_value = encode(&record.value, self.value.as_ref(), name, &mut self.value_bytes)?;
+        let encoded = self.encode(at, &record);
+        let Resolved { name, id, .. } = self.resolved(at);
+        let (topic, name) = (*id, name);
+        let (has_key, has_value) = match encoded {
+            Ok(present) => present,
+            Err((part, source)) => {
+                let key = (part == Part::Value && record.key.as_option().is_some()).then_some(&*self.key_bytes);
+                let unserialized = Unserialized {
+                    topic: name,
+                    part,
+                    key,
+                    timestamp: record.timestamp,
+                    headers: &record.headers,
+                };
+                return cx.unserialized(&unserialized, source);
+            }
+        };
         let partitions = match &self.partitioner {
-            None => self.default_partition(cx, *topic, has_key)?,
+            None => self.default_partition(cx, topic, has_key)?,
             Some(choose) => {
-                let count = cx.output().partitions(*topic)?;
+                let count = cx.output().partitions(topic)?;
                 choose(name, &record.key, &record.value, count)
             }
         };
@@ -173,7 +220,7 @@ impl<K: Nullable, V: Nullable> Node for SinkNode<K, V> {
         let output = &mut *cx.output;
         let mut send = |partition| {
             output.send(OutputRecord {
-                topic: *topic,
+                topic,
                 partition,
                 key: has_key.then_some(&self.key_bytes),
                 value: has_value.then_some(&self.value_bytes),

@@ -9,6 +9,7 @@ pub use kstreams_wire::batch::RawRecord;
 use super::NodeContext;
 use super::handler::place;
 use crate::error::{Error, Result};
+use crate::panic::guarded;
 use crate::record::{Nullable, Record};
 use crate::serde::{Serde, SerdeError};
 use crate::timestamp::TimestampExtractor;
@@ -68,11 +69,13 @@ impl<K: Nullable, V: Nullable> SourceNode<K, V> {
     /// The record with its own timestamp. `None` if it cannot be decoded and the handler says to go on.
     fn decode(&self, cx: &mut NodeContext<'_>, raw: &RawRecord<'_>) -> Result<Option<Decoded<K, V>>> {
         let topic = cx.parts.record.topic.as_deref().unwrap_or_default();
-        let key = part(&self.key, topic, raw.key, raw);
-        let value = part(&self.value, topic, raw.value, raw);
-        match (key, value) {
-            (Ok(key), Ok(value)) => Ok(Some(Self::typed(cx, key, value, raw))),
-            (Err(error), _) | (_, Err(error)) => cx.undecodable(error).map(|()| None),
+        let parts = guarded(|| {
+            let key = part(&self.key, topic, raw.key, raw)?;
+            Ok((key, part(&self.value, topic, raw.value, raw)?))
+        });
+        match parts {
+            Ok((key, value)) => Ok(Some(Self::typed(cx, key, value, raw))),
+            Err(error) => cx.undecodable(error).map(|()| None),
         }
     }
 
@@ -105,7 +108,7 @@ impl<K: Nullable, V: Nullable> SourceNode<K, V> {
         let chosen = match (&self.extractor, decoded) {
             (TimestampExtractor::WallClock, _) => cx.wall_clock(),
             (TimestampExtractor::Custom(extract), Decoded::Record(record)) => {
-                extract(record, cx.parts.partition_time())
+                guarded::<_, Error>(|| Ok(extract(record, cx.parts.partition_time())))?
             }
             _ if own >= 0 => own,
             (TimestampExtractor::UsePartitionTime, _) => cx.parts.partition_time(),

@@ -3,6 +3,7 @@
 use bytes::Buf;
 
 use super::{DefaultSerde, Serde, SerdeError, Uuid};
+use crate::exception::{Exception, NEGATIVE_SIZE};
 use crate::record::Nullable;
 
 /// Entries of a fixed size, which need no lengths: where the nulls are comes first.
@@ -78,9 +79,8 @@ impl<N: Nullable, S: Serde<N::Inner>> Serde<Vec<N>> for ListSerde<S> {
             (SIZED, _) => None,
             (FIXED, Some(width)) => Some(width),
             _ => {
-                return Err(SerdeError::new(format!(
-                    "bytes to a list: layout {layout} is not this type's"
-                )));
+                let error = SerdeError::new(format!("bytes to a list: layout {layout} is not this type's"));
+                return Err(error.as_java(Exception::serialization("Invalid serialization strategy flag value")));
             }
         };
         let nulls = if width.is_some() {
@@ -135,9 +135,10 @@ fn read_nulls(bytes: &mut &[u8]) -> Result<Vec<i32>, SerdeError> {
 fn read_length(bytes: &mut &[u8]) -> Result<Option<usize>, SerdeError> {
     match bytes.try_get_i32().map_err(short)? {
         NULL => Ok(None),
-        length => usize::try_from(length)
-            .map(Some)
-            .map_err(|_| SerdeError::new(format!("bytes to a list: an entry cannot have {length} bytes"))),
+        length => usize::try_from(length).map(Some).map_err(|_| {
+            let error = SerdeError::new(format!("bytes to a list: an entry cannot have {length} bytes"));
+            error.as_java(Exception::new(NEGATIVE_SIZE, length.to_string()))
+        }),
     }
 }
 
@@ -147,11 +148,17 @@ fn count(count: usize) -> Result<[u8; 4], SerdeError> {
 }
 
 fn short(error: bytes::TryGetError) -> SerdeError {
-    SerdeError::caused_by("bytes to a list", error)
+    let thrown = Exception::new(
+        "org.apache.kafka.common.KafkaException",
+        "Unable to deserialize into a List",
+    );
+    let thrown = thrown.caused_by(Exception::silent("java.io.EOFException"));
+    SerdeError::caused_by("bytes to a list", error).as_java(thrown)
 }
 
 fn ended(at: i32) -> SerdeError {
-    SerdeError::new(format!("bytes to a list: they end within entry {at}"))
+    let thrown = Exception::serialization("End of the stream was reached prematurely");
+    SerdeError::new(format!("bytes to a list: they end within entry {at}")).as_java(thrown)
 }
 
 impl<T: DefaultSerde + crate::record::Data> DefaultSerde for Vec<Option<T>> {

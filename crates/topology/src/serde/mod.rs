@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::exception::Exception;
+use crate::panic::Panic;
 
 #[cfg(feature = "json")]
 mod json;
@@ -107,6 +108,12 @@ pub struct SerdeError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// What Java's serde throws for the same, if there is one.
     pub exception: Option<Box<Exception>>,
+}
+
+impl From<Panic> for SerdeError {
+    fn from(panic: Panic) -> Self {
+        Self::caused_by("a record: the serde gave up", panic)
+    }
 }
 
 impl SerdeError {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{DefaultSerde, Serde, SerdeError};
+use crate::exception::{Exception, ILLEGAL_ARGUMENT};
 
 /// UTF-8 text. Bytes that are no UTF-8 are read with replacement characters, as Java does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +25,7 @@ impl DefaultSerde for String {
 }
 
 macro_rules! number {
-    ($serde:ident, $t:ty, $doc:literal) => {
+    ($serde:ident, $t:ty, $java:literal, $doc:literal) => {
         #[doc = $doc]
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $serde;
@@ -38,7 +39,7 @@ macro_rules! number {
             fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<$t, SerdeError> {
                 let bytes = bytes
                     .try_into()
-                    .map_err(|_| wrong_length(stringify!($t), size_of::<$t>(), bytes.len()))?;
+                    .map_err(|_| wrong_length(stringify!($t), $java, size_of::<$t>(), bytes.len()))?;
                 Ok(<$t>::from_be_bytes(bytes))
             }
 
@@ -53,14 +54,40 @@ macro_rules! number {
     };
 }
 
-number!(I64Serde, i64, "Eight bytes, big-endian: Java's `LongSerializer`.");
-number!(I32Serde, i32, "Four bytes, big-endian: Java's `IntegerSerializer`.");
-number!(I16Serde, i16, "Two bytes, big-endian: Java's `ShortSerializer`.");
-number!(F64Serde, f64, "The eight IEEE bytes: Java's `DoubleSerializer`.");
-number!(F32Serde, f32, "The four IEEE bytes: Java's `FloatSerializer`.");
+number!(
+    I64Serde,
+    i64,
+    "LongDeserializer",
+    "Eight bytes, big-endian: Java's `LongSerializer`."
+);
+number!(
+    I32Serde,
+    i32,
+    "IntegerDeserializer",
+    "Four bytes, big-endian: Java's `IntegerSerializer`."
+);
+number!(
+    I16Serde,
+    i16,
+    "ShortDeserializer",
+    "Two bytes, big-endian: Java's `ShortSerializer`."
+);
+number!(
+    F64Serde,
+    f64,
+    "Deserializer",
+    "The eight IEEE bytes: Java's `DoubleSerializer`."
+);
+number!(
+    F32Serde,
+    f32,
+    "Deserializer",
+    "The four IEEE bytes: Java's `FloatSerializer`."
+);
 
-fn wrong_length(what: &str, expected: usize, actual: usize) -> SerdeError {
-    SerdeError::new(format!("{actual} bytes to {what}: {expected} expected"))
+fn wrong_length(what: &str, java: &str, expected: usize, actual: usize) -> SerdeError {
+    let thrown = format!("Size of data received by {java} is not {expected}");
+    SerdeError::new(format!("{actual} bytes to {what}: {expected} expected")).as_java(Exception::serialization(thrown))
 }
 
 /// One byte, 1 or 0: Java's `BooleanSerializer`.
@@ -77,8 +104,15 @@ impl Serde<bool> for BoolSerde {
         match bytes {
             [1] => Ok(true),
             [0] => Ok(false),
-            [other] => Err(SerdeError::new(format!("byte {other} to bool: 0 or 1 expected"))),
-            _ => Err(wrong_length("bool", 1, bytes.len())),
+            [other] => {
+                let thrown = format!(
+                    "Unexpected byte received by BooleanDeserializer: {}",
+                    other.cast_signed()
+                );
+                let error = SerdeError::new(format!("byte {other} to bool: 0 or 1 expected"));
+                Err(error.as_java(Exception::serialization(thrown)))
+            }
+            _ => Err(wrong_length("bool", "BooleanDeserializer", 1, bytes.len())),
         }
     }
 }
@@ -140,7 +174,8 @@ impl Serde<()> for VoidSerde {
     }
 
     fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<(), SerdeError> {
-        Err(SerdeError::new(format!("{} bytes to (): null expected", bytes.len())))
+        let thrown = Exception::new(ILLEGAL_ARGUMENT, "Data should be null for a VoidDeserializer.");
+        Err(SerdeError::new(format!("{} bytes to (): null expected", bytes.len())).as_java(thrown))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::{DefaultSerde, Serde, SerdeError};
+use crate::exception::{Exception, ILLEGAL_ARGUMENT};
 
 /// How many characters the text of an id has.
 const LENGTH: usize = 36;
@@ -28,18 +29,20 @@ impl FromStr for Uuid {
     fn from_str(text: &str) -> Result<Self, SerdeError> {
         let hyphens = text.bytes().enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
         if text.len() != LENGTH || !hyphens.eq([8, 13, 18, 23]) {
-            return Err(invalid());
+            return Err(invalid(text));
         }
         let mut value = 0;
         for digit in text.chars().filter(|char| *char != '-') {
-            value = value << 4 | u128::from(digit.to_digit(16).ok_or_else(invalid)?);
+            value = value << 4 | u128::from(digit.to_digit(16).ok_or_else(|| invalid(text))?);
         }
         Ok(Self(value))
     }
 }
 
-fn invalid() -> SerdeError {
-    SerdeError::new("bytes to a UUID: 36 characters expected")
+fn invalid(text: &str) -> SerdeError {
+    let cause = Exception::new(ILLEGAL_ARGUMENT, format!("Invalid UUID string: {text}"));
+    let thrown = Exception::serialization("Error parsing data into UUID").caused_by(cause);
+    SerdeError::new("bytes to a UUID: 36 characters expected").as_java(thrown)
 }
 
 /// The 36 characters of a [`Uuid`].
@@ -53,8 +56,8 @@ impl Serde<Uuid> for UuidSerde {
     }
 
     fn deserialize(&self, _: &str, bytes: &[u8]) -> Result<Uuid, SerdeError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| invalid())?;
-        text.parse()
+        // What is no text becomes one with replacement characters, as in Java, and so no UUID.
+        String::from_utf8_lossy(bytes).parse()
     }
 
     fn entry_bytes(&self) -> Option<usize> {

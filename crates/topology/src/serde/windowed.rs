@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Serde, SerdeError};
+use crate::exception::{Exception, NEGATIVE_SIZE};
 use crate::window::{Window, Windowed};
 
 /// Keys in windows of a fixed size: the key's bytes, then eight of the start. The end is not written, the reader has to know
@@ -45,7 +46,7 @@ impl<K: 'static> Serde<Windowed<K>> for TimeWindowedSerde<K> {
     }
 
     fn deserialize(&self, topic: &str, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
-        let (key, start) = split_time(bytes)?;
+        let (key, start) = split_time(bytes).ok_or_else(|| short(bytes, TIME_BYTES))?;
         let window = Window::new(start, start.saturating_add(self.size_ms));
         Ok(Windowed::new(self.key.deserialize(topic, key)?, window))
     }
@@ -95,8 +96,8 @@ impl<K: 'static> Serde<Windowed<K>> for SessionWindowedSerde<K> {
     }
 
     fn deserialize(&self, topic: &str, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
-        let (rest, start) = split_time(bytes)?;
-        let (key, end) = split_time(rest)?;
+        let times = split_time(bytes).and_then(|(rest, start)| Some((split_time(rest)?, start)));
+        let ((key, end), start) = times.ok_or_else(|| short(bytes, 2 * TIME_BYTES))?;
         Ok(Windowed::new(
             self.key.deserialize(topic, key)?,
             Window::new(start, end),
@@ -117,9 +118,17 @@ impl<K: 'static> Serde<Windowed<K>> for SessionWindowedSerde<K> {
 }
 
 /// What is before the last eight bytes, and the time in those.
-fn split_time(bytes: &[u8]) -> Result<(&[u8], i64), SerdeError> {
-    let (rest, time) = bytes
-        .split_last_chunk()
-        .ok_or_else(|| SerdeError::new(format!("{} bytes to a windowed key: at least 8 expected", bytes.len())))?;
-    Ok((rest, i64::from_be_bytes(*time)))
+fn split_time(bytes: &[u8]) -> Option<(&[u8], i64)> {
+    let (rest, time) = bytes.split_last_chunk()?;
+    Some((rest, i64::from_be_bytes(*time)))
+}
+
+/// How long a time is.
+const TIME_BYTES: usize = 8;
+
+/// Java subtracts without looking, and is refused an array for the key.
+fn short(bytes: &[u8], times: usize) -> SerdeError {
+    let what = format!("{} bytes to a windowed key: at least {times} expected", bytes.len());
+    let left = bytes.len().cast_signed() - times.cast_signed();
+    SerdeError::new(what).as_java(Exception::new(NEGATIVE_SIZE, left.to_string()))
 }

@@ -1,16 +1,17 @@
 //! What happens to a record that cannot be read, processed or sent: the handlers decide (KIP-1033).
 
 use std::error::Error;
-use std::sync::Arc;
 
 use kstreams_store::RecordContext;
 use kstreams_wire::{Headers, TopicName};
 
 use crate::task_id::TaskId;
 
+mod choice;
 mod dead_letter;
 mod response;
 
+pub use choice::{ErrorHandlers, FailureHandler, ProductionHandler};
 pub use dead_letter::DeadLetter;
 pub use response::{Outcome, ProductionOutcome, ProductionResponse, Response};
 
@@ -73,93 +74,13 @@ pub enum Part {
     Value,
 }
 
-/// A closure that decides about records that could not be read or processed.
-pub type FailureHandler = Arc<dyn Fn(&Failure<'_>) -> Response + Send + Sync>;
-
-/// A closure that decides about records that could not be sent.
-pub type ProductionHandler = Arc<dyn Fn(&ProductionFailure<'_>) -> ProductionResponse + Send + Sync>;
-
-/// The handlers of a task. By default all fail, but for sends that may be tried again.
-#[derive(Clone)]
-pub struct ErrorHandlers {
-    /// Asked about records whose key or value cannot be decoded.
-    pub deserialization: FailureHandler,
-    /// Asked about records on which a processor fails.
-    pub processing: FailureHandler,
-    /// Asked about records that cannot be serialized or sent. `None` tries again what may be tried again, and else fails,
-    /// and spares the task remembering of every record where it came from until it is acknowledged.
-    pub production: Option<ProductionHandler>,
-}
-
-impl Default for ErrorHandlers {
-    fn default() -> Self {
-        Self {
-            deserialization: Arc::new(|_| Response::fail()),
-            processing: Arc::new(|_| Response::fail()),
-            production: None,
-        }
-    }
-}
-
-impl std::fmt::Debug for ErrorHandlers {
+impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ErrorHandlers")
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
     }
-}
-
-impl ErrorHandlers {
-    /// Handlers that log and go on. Records that cannot be sent are no exception to the default.
-    pub fn log_and_continue() -> Self {
-        let handler: FailureHandler = Arc::new(|failure| {
-            tracing::warn!(
-                task = %failure.task,
-                node = failure.node,
-                topic = failure.context.topic.as_deref(),
-                partition = failure.context.partition,
-                offset = failure.context.offset,
-                error = failure.error,
-                "record dropped"
-            );
-            Response::resume()
-        });
-        Self {
-            deserialization: handler.clone(),
-            processing: handler,
-            production: None,
-        }
-    }
-
-    /// The same handlers, each of which also sends the failed input record to this topic, see [`DeadLetter::of`].
-    pub fn with_dead_letters(self, topic: impl Into<TopicName>) -> Self {
-        let topic = topic.into();
-        let aside = |handler: FailureHandler| -> FailureHandler {
-            let topic = topic.clone();
-            Arc::new(move |failure| handler(failure).with_dead_letter(DeadLetter::of(failure, topic.clone())))
-        };
-        Self {
-            deserialization: aside(self.deserialization),
-            processing: aside(self.processing),
-            production: Some(production_aside(
-                self.production.unwrap_or_else(default_production),
-                topic.clone(),
-            )),
-        }
-    }
-}
-
-/// Java's `DefaultProductionExceptionHandler`.
-fn default_production() -> ProductionHandler {
-    Arc::new(|failure| match failure.retriable {
-        true => ProductionResponse::retry(),
-        false => ProductionResponse::fail(),
-    })
-}
-
-fn production_aside(handler: ProductionHandler, topic: TopicName) -> ProductionHandler {
-    Arc::new(move |failure| match handler(failure) {
-        retry if retry.outcome == ProductionOutcome::Retry => retry,
-        other => other.with_dead_letter(DeadLetter::of(&failure.origin, topic.clone())),
-    })
 }
 
 /// The record's place, as errors print it.

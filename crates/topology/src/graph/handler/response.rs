@@ -69,6 +69,18 @@ pub struct ProductionResponse {
     pub dead_letters: Vec<DeadLetter>,
 }
 
+impl From<Response> for ProductionResponse {
+    fn from(response: Response) -> Self {
+        Self {
+            outcome: match response.outcome {
+                Outcome::Resume => ProductionOutcome::Resume,
+                Outcome::Fail => ProductionOutcome::Fail,
+            },
+            dead_letters: response.dead_letters,
+        }
+    }
+}
+
 impl ProductionResponse {
     /// The record is dropped, and processing goes on.
     pub const fn resume() -> Self {
