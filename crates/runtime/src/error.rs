@@ -4,6 +4,7 @@ use kstreams_topology::TaskId;
 use kstreams_wire::code::ErrorCode;
 
 use crate::config::ConfigError;
+use crate::output::{Consequence, Unsent};
 use crate::state::State;
 
 /// The result of this crate's fallible functions.
@@ -58,6 +59,9 @@ pub enum Error {
         #[source]
         source: Box<kstreams_client::Error>,
     },
+    /// A record could not be sent.
+    #[error(transparent)]
+    Unsent(Box<Unsent>),
     /// A task failed for good.
     #[error("task {task} failed")]
     Task {
@@ -189,6 +193,7 @@ impl Error {
     /// What this error asks for.
     pub fn disposition(&self) -> Disposition {
         match self {
+            Self::Unsent(unsent) => of_unsent(unsent),
             Self::Client { source, .. } => of_client(source),
             // Whether it is committed may not be known: only beginning again at the commit that is known makes sure.
             Self::Transaction { source } => match of_client(source) {
@@ -196,12 +201,13 @@ impl Error {
                 other => other,
             },
             // A record that failed half-way is taken from the inbox: only going back to the commit brings it again.
-            Self::Task { source, .. } => match client_cause(&**source).map(of_client) {
-                Some(Disposition::Later | Disposition::Retry) => Disposition::Revive,
-                Some(other) => other,
+            Self::Task { source, .. } => match (cause(&**source), cause(&**source).map(of_client)) {
+                (Some(unsent), _) => of_unsent(unsent),
+                (None, Some(Disposition::Later | Disposition::Retry)) => Disposition::Revive,
+                (None, Some(other)) => other,
                 // The store is built anew when its task is opened again, or refuses to open.
-                None if is_of_damage(source) => Disposition::Revive,
-                None => Disposition::Stop,
+                (None, None) if is_of_damage(source) => Disposition::Revive,
+                (None, None) => Disposition::Stop,
             },
             _ => Disposition::Stop,
         }
@@ -213,7 +219,7 @@ impl Error {
             |error: &kstreams_client::Error| of_client(error) != Disposition::Later && error.is_retriable();
         match self.disposition() {
             Disposition::Retry => true,
-            Disposition::Revive | Disposition::Undo => client_cause(self).is_some_and(is_transient),
+            Disposition::Revive | Disposition::Undo => cause(self).is_some_and(is_transient),
             Disposition::Later | Disposition::Rejoin | Disposition::Stop => false,
         }
     }
@@ -262,16 +268,19 @@ fn is_of_damage(error: &kstreams_task::Error) -> bool {
     matches!(error.store(), Some(kstreams_store::Error::Damaged { .. }))
 }
 
-/// The client's error at the bottom of a task's.
-fn client_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a kstreams_client::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(client) = error.downcast_ref() {
-            return Some(client);
-        }
-        cause = error.source();
+fn of_unsent(unsent: &Unsent) -> Disposition {
+    match unsent.consequence {
+        // Whose the lost record is may not be remembered.
+        Consequence::Again if unsent.tasks.is_empty() => Disposition::Undo,
+        Consequence::Again => Disposition::Revive,
+        Consequence::Spoilt => Disposition::Undo,
+        Consequence::Failure => Disposition::Stop,
     }
-    None
+}
+
+/// The first error of this type among an error and its causes.
+pub(crate) fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// An error and its causes in one line, for those who get text alone: `what: why: why that`.

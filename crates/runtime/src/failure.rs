@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use kstreams_topology::TaskId;
 
-use crate::error::{Disposition, Error};
+use crate::error::{Disposition, Error, cause};
+use crate::output::Unsent;
 
 /// What a task was on its way to. Once it is there, it is not failing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +42,28 @@ impl Failure {
         Self::of_tasks(BTreeSet::from([task]), at, error)
     }
 
-    /// A task could not be driven on.
+    /// A task could not be driven on. It may have met what was lost to another.
     pub(crate) fn within(task: TaskId, at: Hurdle, source: kstreams_task::Error) -> Self {
         let source = source.into();
-        Self::of_task(task, at, Error::Task { task, source })
+        let mut failure = Self::of_task(task, at, Error::Task { task, source });
+        failure.tasks.extend(lost_to(&failure.error));
+        failure
+    }
+
+    /// What was sent could not be delivered or committed: to these tasks, unless it is known to which.
+    pub(crate) fn of_output(tasks: BTreeSet<TaskId>, error: Error) -> Self {
+        let lost_to: BTreeSet<TaskId> = lost_to(&error).collect();
+        let tasks = if lost_to.is_empty() { tasks } else { lost_to };
+        Self::of_tasks(tasks, Hurdle::Commit, error)
     }
 
     pub(crate) fn of_thread(error: Error) -> Self {
         Self::of_tasks(BTreeSet::new(), Hurdle::Start, error)
     }
+}
+
+/// The tasks whose records could not be sent, as far as it is known.
+fn lost_to(error: &Error) -> impl Iterator<Item = TaskId> {
+    let unsent: Option<&Unsent> = cause(error);
+    unsent.into_iter().flat_map(|unsent| unsent.tasks.iter().copied())
 }

@@ -43,4 +43,5 @@ pub use config::{ConfigError, Settings, StreamsConfig};
 pub use error::{Error, Result, with_causes};
 pub use instance::{OnUncaught, StateChange};
 pub use metrics::Metric;
+pub use output::{Consequence, Unsent};
 pub use state::State;

@@ -13,6 +13,9 @@ use crate::error::Error;
 /// it is lost.
 pub type Origin = Arc<dyn Any + Send + Sync>;
 
+/// What a refusal says that the broker did not explain.
+pub const UNEXPLAINED: &str = "produce";
+
 /// What a producer does about records that it cannot deliver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLoss {

@@ -34,7 +34,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::sync::{mpsc, watch};
 
 pub use config::{Acks, ProducerConfig, TransactionalConfig};
-pub use lost::{Fate, Lost, LostRecord, OnLoss, Origin};
+pub use lost::{Fate, Lost, LostRecord, OnLoss, Origin, UNEXPLAINED};
 
 use crate::client::Client;
 use crate::cluster::Cluster;

@@ -9,7 +9,7 @@ use rustc_hash::FxBuildHasher;
 use tracing::{debug, warn};
 
 use super::batch::Place;
-use super::lost::{is_certain, is_of_producer};
+use super::lost::{UNEXPLAINED, is_certain, is_of_producer};
 use super::queue::{Numbered, Verdict};
 use super::sender::Sender;
 use super::{Ack, Fate, Letter, Lost, OnLoss};
@@ -123,7 +123,7 @@ impl Sender {
         let what = answer
             .error_message
             .as_ref()
-            .map_or_else(|| "produce".to_owned(), |text| text.as_str().to_owned());
+            .map_or_else(|| UNEXPLAINED.to_owned(), |text| text.as_str().to_owned());
         let error = Error::Refused { what, code };
         batch.uncertain |= !is_certain(code);
         match verdict {
@@ -182,7 +182,7 @@ impl Sender {
                 .batch_index_error_message
                 .as_ref()
                 .or(answer.error_message.as_ref());
-            let what = what.map_or_else(|| "produce".to_owned(), |text| text.as_str().to_owned());
+            let what = what.map_or_else(|| UNEXPLAINED.to_owned(), |text| text.as_str().to_owned());
             Lost {
                 partition: partition.clone(),
                 error: Error::Refused { what, code },

@@ -50,17 +50,14 @@ pub(crate) fn commit(
     }
     let ids: BTreeSet<TaskId> = tasks.iter().map(|(id, _)| *id).collect();
     let offsets = committable(&tasks);
-    let delivered = output.flush().map_err(|source| Error::Client {
-        action: "deliver what the tasks sent".to_owned(),
-        source: source.into(),
-    });
+    let delivered = output.flush();
     let numbers = offsets
         .iter()
         .map(|(partition, committed)| (partition.clone(), committed.offset));
     let numbers = numbers.collect();
     let committed = delivered.and_then(|()| commit_offsets(offsets, output, consumer, limit));
     if let Err(error) = committed {
-        done.failures.push(Failure::of_tasks(ids, Hurdle::Commit, error));
+        done.failures.push(Failure::of_output(ids, error));
         return done;
     }
     done.tasks = ids;
@@ -76,11 +73,14 @@ pub(crate) fn commit(
 /// Has the tasks send what they held back. One that cannot is left out; in a transaction, where what it sent would be
 /// committed, too, all are.
 fn prepare(tasks: &mut Vec<(TaskId, &mut ActiveTask)>, output: &mut ProducerOutput, done: &mut Done) {
-    tasks.retain_mut(|(id, task)| match task.prepare_commit(output) {
-        Ok(()) => true,
-        Err(source) => {
-            done.failures.push(Failure::within(*id, Hurdle::Commit, source));
-            false
+    tasks.retain_mut(|(id, task)| {
+        output.serve(*id);
+        match task.prepare_commit(output) {
+            Ok(()) => true,
+            Err(source) => {
+                done.failures.push(Failure::within(*id, Hurdle::Commit, source));
+                false
+            }
         }
     });
     if output.guarantee() == Guarantee::ExactlyOnce && !done.failures.is_empty() {

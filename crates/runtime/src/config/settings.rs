@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kstreams_assignor::ProcessId;
 use kstreams_client::group::GroupConfig;
-use kstreams_client::{ClientConfig, ConsumerConfig, ProducerConfig, TransactionalConfig};
+use kstreams_client::{ClientConfig, ConsumerConfig, OnLoss, ProducerConfig, TransactionalConfig};
 use kstreams_store::{EngineKind, PersistentEngine, RocksDbOptions};
 use kstreams_topology::blueprint::ResetPolicy;
 use kstreams_topology::graph::ErrorHandlers;
@@ -226,7 +226,11 @@ impl Settings {
 
     /// The settings of a thread's producer.
     pub fn producer(&self, process: ProcessId, thread: usize) -> ProducerConfig {
-        let mut producer = self.producer.clone();
+        // Tasks ask their production handler about what is lost.
+        let mut producer = ProducerConfig {
+            on_loss: OnLoss::Report,
+            ..self.producer.clone()
+        };
         if self.guarantee == Guarantee::ExactlyOnce {
             let process = Uuid::from_bytes(process.0);
             producer.transactional = Some(TransactionalConfig {

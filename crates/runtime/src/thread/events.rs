@@ -304,6 +304,7 @@ impl StreamThread {
             return Ok(());
         };
         if let Some(task) = owned.restoring() {
+            self.output.serve(id);
             task.complete_restoration(&inputs, now_ms(), &mut self.output)
                 .map_err(|source| Error::Task {
                     task: id,

@@ -131,6 +131,7 @@ impl StreamThread {
                     .client
                     .producer(settings.producer(instance.process, place.index)),
                 settings.guarantee,
+                instance.handlers.production.clone(),
             ),
             tasks: Tasks::new(instance.clone(), place.metrics.clone()),
             restorer: Restorer::new(&instance),

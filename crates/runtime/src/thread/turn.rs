@@ -73,14 +73,9 @@ impl StreamThread {
             self.process();
         }
         self.pause_and_resume();
-        if let Err(source) = self.output.tick(Instant::now()) {
-            let (action, source) = ("send what the tasks sent".to_owned(), source.into());
+        if let Err(error) = self.output.tick(Instant::now()) {
             let writers = self.tasks.writers();
-            self.failed(Failure::of_tasks(
-                writers,
-                Hurdle::Commit,
-                Error::Client { action, source },
-            ));
+            self.failed(Failure::of_output(writers, error));
         }
         self.purge_if_due();
     }
@@ -112,6 +107,7 @@ impl StreamThread {
             let mut failures = Vec::new();
             let wall = now_ms();
             for (id, task) in self.tasks.ready() {
+                self.output.serve(id);
                 match task.process(self.budget.records(), wall, &mut self.output) {
                     Ok(count) => processed += count,
                     Err(source) => failures.push(Failure::within(id, Hurdle::Commit, source)),
@@ -146,6 +142,7 @@ impl StreamThread {
             return called;
         }
         for (id, task) in self.tasks.ready() {
+            self.output.serve(id);
             for clock in [Clock::StreamTime, Clock::WallClock] {
                 match task.punctuate(clock, wall, &mut self.output) {
                     Ok(count) => called += count,
@@ -286,7 +283,8 @@ impl StreamThread {
         for (id, counters) in counters {
             if let Some(owned) = self.tasks.get_mut(id) {
                 owned.metrics.processed.set(counters.processed);
-                owned.metrics.dropped.set(counters.dropped);
+                let unsent = self.output.dropped().get(&id).copied().unwrap_or_default();
+                owned.metrics.dropped.set(counters.dropped + unsent);
             }
         }
         let Some(interval) = self.instance.settings.thread.log_summary_interval else {

@@ -1,14 +1,33 @@
 //! The producer as a task sees it: topics by number, records copied into batches at once.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the output of a stream thread: send, flush, transactions |
+//! | `lost` | what becomes of records that could not be sent |
+//! | `origin` | where sent records come from, for a production handler |
+//! | `unsent` | the error of a record that was not sent |
+//! | `exception` | what Java would have thrown |
+
+mod exception;
+mod lost;
+mod origin;
+mod unsent;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kstreams_client::{Committed, GroupMetadata, Producer, ProducerRecord, ProducerTopic};
 use kstreams_store::{Output, OutputError, OutputRecord, TopicId};
+use kstreams_topology::TaskId;
+use kstreams_topology::graph::ProductionHandler;
 use kstreams_wire::{TopicName, TopicPartition};
 use tracing::debug;
 
 use crate::config::Guarantee;
+use crate::error::Error;
+use lost::is_of_record;
+use origin::Sending;
+pub use unsent::{Consequence, Unsent};
 
 /// How long an abort may take at the end, so that others need not wait for the transaction's time-out.
 const ABORT_WAIT: Duration = Duration::from_secs(1);
@@ -20,15 +39,24 @@ pub(crate) struct ProducerOutput {
     /// The producer is the one of its transactional id: always so without transactions.
     begun: bool,
     topics: Vec<(TopicName, ProducerTopic)>,
+    /// Who decides about records that could not be sent. Without one, nothing has to be remembered of those on their way.
+    handler: Option<ProductionHandler>,
+    sending: Sending,
+    /// How many records of each task the handler passed over.
+    dropped: BTreeMap<TaskId, u64>,
 }
 
 impl ProducerOutput {
-    pub(crate) fn new(producer: Producer, guarantee: Guarantee) -> Self {
+    /// An output that sends by this producer, which has to report what it loses.
+    pub(crate) fn new(producer: Producer, guarantee: Guarantee, handler: Option<ProductionHandler>) -> Self {
         Self {
             producer,
             guarantee,
             begun: guarantee == Guarantee::AtLeastOnce,
             topics: Vec::new(),
+            handler,
+            sending: Sending::default(),
+            dropped: BTreeMap::new(),
         }
     }
 
@@ -63,9 +91,30 @@ impl ProducerOutput {
         self.producer.commit_transaction()
     }
 
-    /// Sends lingering batches and takes in acknowledgements: once a turn.
-    pub(crate) fn tick(&mut self, now: Instant) -> Result<(), kstreams_client::Error> {
-        self.producer.tick(now)
+    /// Says whose records follow.
+    #[inline]
+    pub(crate) fn serve(&mut self, task: TaskId) {
+        self.sending.task(task);
+    }
+
+    /// How many records of each task were dropped because they could not be sent.
+    pub(crate) fn dropped(&self) -> &BTreeMap<TaskId, u64> {
+        &self.dropped
+    }
+
+    /// Sends lingering batches, takes in acknowledgements, and decides about what was lost: once a turn.
+    pub(crate) fn tick(&mut self, now: Instant) -> Result<(), Error> {
+        let ticked = self.producer.tick(now);
+        self.settled(ticked, "send what the tasks sent")
+    }
+
+    /// A loss says more than what it did to the producer.
+    fn settled(&mut self, done: Result<(), kstreams_client::Error>, action: &str) -> Result<(), Error> {
+        self.settle().map_err(Error::Unsent)?;
+        done.map_err(|source| Error::Client {
+            action: action.to_owned(),
+            source: source.into(),
+        })
     }
 
     /// How long the producer can be left alone.
@@ -73,9 +122,16 @@ impl ProducerOutput {
         Some(self.producer.next_tick()?.saturating_duration_since(now))
     }
 
-    /// Waits until everything sent so far is acknowledged.
-    pub(crate) fn flush(&mut self) -> Result<(), kstreams_client::Error> {
-        self.producer.flush()
+    /// Waits until everything sent so far is acknowledged, or decided about.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        loop {
+            let flushed = self.producer.flush();
+            self.settled(flushed, "deliver what the tasks sent")?;
+            // Dead letters may have been sent for what was lost.
+            if self.producer.buffered_bytes() == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// The highest offset acknowledged for a partition that this thread wrote to.
@@ -110,6 +166,21 @@ impl ProducerOutput {
             .expect("topic ids are handed out by this output only")
     }
 
+    #[cold]
+    fn not_appended(&mut self, record: OutputRecord<'_>, error: kstreams_client::Error) -> Result<(), OutputError> {
+        let (topic, _) = self.known(record.topic);
+        let decided = if is_of_record(&error) {
+            self.refused(record, &error)
+        } else {
+            // The producer failed before, and what it lost then says why.
+            match self.settle() {
+                Ok(()) => return Err(Self::error(&topic, error)),
+                Err(unsent) => Err(unsent),
+            }
+        };
+        decided.map_err(|source| OutputError { topic, source })
+    }
+
     fn error(topic: &TopicName, source: kstreams_client::Error) -> OutputError {
         OutputError {
             topic: topic.clone(),
@@ -141,7 +212,7 @@ impl Output for ProducerOutput {
 
     #[inline]
     fn send(&mut self, record: OutputRecord<'_>) -> Result<(), OutputError> {
-        let Some((name, topic)) = self.topics.get(record.topic.0 as usize) else {
+        let Some((_, topic)) = self.topics.get(record.topic.0 as usize) else {
             unreachable!("topic ids are handed out by this output only");
         };
         let sent = ProducerRecord {
@@ -150,9 +221,21 @@ impl Output for ProducerOutput {
             timestamp: record.timestamp.unwrap_or_else(now_ms),
             headers: record.headers,
         };
-        self.producer
-            .append(*topic, record.partition, sent)
-            .map_err(|error| Self::error(name, error))
+        let appended = match &self.handler {
+            None => self.producer.append(*topic, record.partition, sent),
+            Some(_) => {
+                let origin = self.sending.by(record.sender);
+                self.producer.append_from(*topic, record.partition, sent, origin)
+            }
+        };
+        match appended {
+            Ok(()) => Ok(()),
+            Err(error) => self.not_appended(record, error),
+        }
+    }
+
+    fn origin(&mut self, origin: kstreams_store::Origin<'_>) {
+        self.sending.input(origin.into());
     }
 }
 
