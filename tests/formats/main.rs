@@ -6,6 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that misses its mark may panic")]
 
 mod buffers;
+mod dead_letters;
 mod protocol;
 mod serdes;
 mod support;
