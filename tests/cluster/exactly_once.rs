@@ -1,12 +1,12 @@
 //! Exactly once: whatever fails and however often, what is committed is what one pass over the input gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kstreams::prelude::*;
-use kstreams::{Headers, TopicName};
+use kstreams::{Headers, StateChange, StreamThreadExceptionResponse, TopicName};
 use kstreams_client::consume::Isolation;
 use kstreams_client::{ProducerConfig, ProducerRecord};
 
@@ -41,10 +41,26 @@ fn application(world: &World, state: &Path, fuse: &Arc<AtomicU32>) -> KafkaStrea
         .set("commit.interval.ms", 30)
         .set("session.timeout.ms", 6000)
         .set("heartbeat.interval.ms", 500);
-    let mut streams =
-        KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration");
+    KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration")
+}
+
+fn started(mut streams: KafkaStreams) -> KafkaStreams {
     streams.start().expect("a start");
     streams
+}
+
+/// Waits until so many counts are committed: each key's must be all there are, in their order.
+fn each_key_counts_to(world: &World, times: u32) {
+    eventually(|| {
+        let counts = committed_counts(world);
+        counts.values().map(Vec::len).sum::<usize>() >= (times * KEYS) as usize
+    });
+    let counts = committed_counts(world);
+    let all: Vec<i64> = (1..=i64::from(times)).collect();
+    assert_eq!(counts.len(), KEYS as usize);
+    for (key, counts) in counts {
+        assert_eq!(counts, all, "{key}");
+    }
 }
 
 /// Writes `times` records of each key.
@@ -90,29 +106,72 @@ fn failures_leave_no_trace_in_what_is_committed() {
         for blows_after in ROUNDS {
             write(world, TIMES);
             fuse.store(blows_after, Ordering::Relaxed);
-            let mut streams = application(world, state.path(), &fuse);
+            let mut streams = started(application(world, state.path(), &fuse));
             assert!(streams.wait_for(State::Error, PATIENCE), "it is {}", streams.state());
             let _ = streams.close(None);
         }
         fuse.store(u32::MAX, Ordering::Relaxed);
-        let mut streams = application(world, state.path(), &fuse);
+        let mut streams = started(application(world, state.path(), &fuse));
         runs(&streams);
         let restored = metric(&streams, "stream-task-metrics", "restore-total");
         assert_eq!(
             restored, 0,
             "state on disk is that of the last commit, and the rest was never committed"
         );
-        let times = TIMES * ROUNDS.len() as u32;
-        let all: Vec<i64> = (1..=i64::from(times)).collect();
-        eventually(|| {
-            let counts = committed_counts(world);
-            counts.values().map(Vec::len).sum::<usize>() >= (times * KEYS) as usize
-        });
+        each_key_counts_to(world, TIMES * ROUNDS.len() as u32);
         let _ = streams.close(None);
-        let counts = committed_counts(world);
-        assert_eq!(counts.len(), KEYS as usize);
-        for (key, counts) in counts {
-            assert_eq!(counts, all, "{key}");
+    });
+}
+
+#[test]
+fn replaced_threads_leave_no_trace_in_what_is_committed() {
+    const TIMES: u32 = 60;
+    const ROUNDS: [u32; 3] = [1, 40, 130];
+    on_each_broker("exactly-once-replaced", |world| {
+        world.topics(&["in", "out"], PARTITIONS);
+        let state = tempfile::tempdir().expect("a directory");
+        let fuse = Arc::new(AtomicU32::new(u32::MAX));
+        let went_to = Arc::new(Mutex::new(Vec::new()));
+        let told = went_to.clone();
+        let mut streams = application(world, state.path(), &fuse)
+            .on_state_change(move |change: StateChange| told.lock().expect("unpoisoned").push(change.to));
+        let handled = streams.set_uncaught_exception_handler(|_| StreamThreadExceptionResponse::ReplaceThread);
+        handled.expect("it is not started");
+        let streams = started(streams);
+        assert!(
+            streams
+                .add_stream_thread()
+                .expect("a thread")
+                .is_some_and(|name| name.ends_with("-StreamThread-3")),
+            "the lowest free number is that of a third"
+        );
+        let stream_metric = |name| metric(&streams, "stream-metrics", name);
+        let mut times = 0;
+        for (failed, blows_after) in (1..).zip(ROUNDS) {
+            fuse.store(blows_after, Ordering::Relaxed);
+            write(world, TIMES);
+            times += TIMES;
+            eventually(|| stream_metric("failed-stream-threads") == failed);
+            each_key_counts_to(world, times);
+            eventually(|| stream_metric("alive-stream-threads") == 3);
         }
+        let threads: BTreeSet<String> = streams
+            .metrics()
+            .into_iter()
+            .filter_map(|metric| metric.tags.get("thread-id").cloned())
+            .collect();
+        assert!(
+            threads.iter().all(|name| name.ends_with(['1', '2', '3'])),
+            "{threads:?}"
+        );
+        let removed = streams.remove_stream_thread(Some(PATIENCE)).expect("it stops in time");
+        assert!(removed.is_some_and(|name| name.ends_with("-StreamThread-1")));
+        write(world, TIMES);
+        each_key_counts_to(world, times + TIMES);
+        assert_eq!(stream_metric("alive-stream-threads"), 2);
+        assert!(streams.wait_for(State::Running, PATIENCE), "it is {}", streams.state());
+        let went_to = went_to.lock().expect("unpoisoned").clone();
+        let goes_on = |state: &State| matches!(state, State::Rebalancing | State::Running);
+        assert!(went_to.iter().all(goes_on), "{went_to:?}");
     });
 }

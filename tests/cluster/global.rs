@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use kstreams::prelude::*;
 use kstreams::processor::{Context, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Processor};
 use kstreams::stores::{KeyValueStore, StoreHandle, StoreId, Stores};
-use kstreams::{BoxError, EngineKind, OnUncaught};
+use kstreams::{BoxError, EngineKind, StreamThreadExceptionResponse};
 
 use super::application::runs;
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -144,12 +144,13 @@ fn an_undecodable_record_of_a_running_application_is_the_handlers_affair() {
             .global_table::<String, i64>(world.name("countries").as_str())
             .materialized("countries");
         let config = StreamsConfig::new(&world.name("app"), &world.bootstrap).set("state.dir", state.path().display());
-        let mut streams = KafkaStreams::new(builder.build().expect("a good topology"), config)
-            .expect("a good configuration")
-            .on_uncaught_error(move |error| {
-                *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
-                OnUncaught::ReplaceThread
-            });
+        let mut streams =
+            KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration");
+        let handled = streams.set_uncaught_exception_handler(move |error| {
+            *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
+            StreamThreadExceptionResponse::ReplaceThread
+        });
+        handled.expect("it is not started");
         streams.start().expect("a start");
         // Without streams there are no tasks to wait for.
         assert_eq!(streams.state(), State::Running);
@@ -238,12 +239,13 @@ fn a_global_store_is_filled_by_its_processor_and_by_nobody_else() {
             .set("commit.interval.ms", 100);
         let said = Arc::new(Mutex::new(String::new()));
         let told = said.clone();
-        let mut streams = KafkaStreams::new(builder.build().expect("a good topology"), config)
-            .expect("a good configuration")
-            .on_uncaught_error(move |error| {
-                *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
-                OnUncaught::ShutdownClient
-            });
+        let mut streams =
+            KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration");
+        let handled = streams.set_uncaught_exception_handler(move |error| {
+            *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
+            StreamThreadExceptionResponse::ShutdownClient
+        });
+        handled.expect("it is not started");
         streams.start().expect("a start");
         world.write("visits", &[("a", Some("1"), 1), ("b", Some("2"), 1)]);
         eventually(|| world.latest("out").len() == 2);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kstreams::prelude::*;
-use kstreams::{Headers, OnUncaught, StateChange, TopicName};
+use kstreams::{Headers, StateChange, StreamThreadExceptionResponse, TopicName};
 use kstreams_client::admin::NewTopic;
 use kstreams_client::{ProducerConfig, ProducerRecord};
 
@@ -83,10 +83,12 @@ fn a_missing_source_topic_ends_the_instance() {
         let state = tempfile::tempdir().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let told = said.clone();
-        let mut streams = application(world, "app", state.path(), &Arc::default()).on_uncaught_error(move |error| {
+        let mut streams = application(world, "app", state.path(), &Arc::default());
+        let handled = streams.set_uncaught_exception_handler(move |error| {
             *told.lock().unwrap() = error.to_string();
-            OnUncaught::ShutdownClient
+            StreamThreadExceptionResponse::ShutdownClient
         });
+        handled.unwrap();
         streams.start().unwrap();
         assert!(streams.wait_for(State::Error, PATIENCE));
         assert_eq!(
@@ -103,10 +105,12 @@ fn a_panic_ends_the_instance_like_an_error() {
         let state = tempfile::tempdir().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let told = said.clone();
-        let mut streams = application(world, "app", state.path(), &Arc::default()).on_uncaught_error(move |error| {
-            *told.lock().unwrap() = error.to_string();
-            OnUncaught::ShutdownClient
+        let mut streams = application(world, "app", state.path(), &Arc::default());
+        let handled = streams.set_uncaught_exception_handler(move |error| {
+            *told.lock().unwrap() = kstreams::with_causes(error);
+            StreamThreadExceptionResponse::ShutdownClient
         });
+        handled.unwrap();
         streams.start().unwrap();
         write(world, "bang");
         assert!(streams.wait_for(State::Error, PATIENCE));
@@ -119,16 +123,48 @@ fn a_panic_ends_the_instance_like_an_error() {
 }
 
 #[test]
+fn a_panic_between_records_reaches_the_handler() {
+    on_each_broker("panic-between", |world| {
+        create_topics(world);
+        let state = tempfile::tempdir().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let told = said.clone();
+        let first = AtomicBool::new(true);
+        // Listeners are called on the thread that made the change.
+        let mut streams = application(world, "app", state.path(), &Arc::default()).on_state_change(move |change| {
+            assert!(
+                change.to != State::Running || !first.swap(false, Ordering::Relaxed),
+                "no!"
+            );
+        });
+        let handled = streams.set_uncaught_exception_handler(move |error| {
+            told.lock().unwrap().push(error.to_string());
+            StreamThreadExceptionResponse::ReplaceThread
+        });
+        handled.unwrap();
+        streams.start().unwrap();
+        write(world, "word");
+        eventually(|| world.read_raw(&world.name("out")).len() == 1);
+        assert!(streams.wait_for(State::Running, PATIENCE));
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), 1);
+        assert!(said.iter().all(|said| said.ends_with("panicked: no!")), "{said:?}");
+    });
+}
+
+#[test]
 fn a_replaced_thread_does_the_work_again() {
     on_each_broker("replace", |world| {
         create_topics(world);
         let state = tempfile::tempdir().unwrap();
         let failing = Arc::new(AtomicBool::new(true));
         let healed = failing.clone();
-        let mut streams = application(world, "app", state.path(), &failing).on_uncaught_error(move |_| {
+        let mut streams = application(world, "app", state.path(), &failing);
+        let handled = streams.set_uncaught_exception_handler(move |_| {
             healed.store(false, Ordering::Relaxed);
-            OnUncaught::ReplaceThread
+            StreamThreadExceptionResponse::ReplaceThread
         });
+        handled.unwrap();
         streams.start().unwrap();
         write(world, "boom");
         eventually(|| metric(&streams, "stream-thread-metrics", "process-total") >= 1);
@@ -137,27 +173,5 @@ fn a_replaced_thread_does_the_work_again() {
         assert!(streams.wait_for(State::Running, PATIENCE));
         assert!(streams.close(None).unwrap());
         assert_eq!(streams.state(), State::NotRunning);
-    });
-}
-
-#[test]
-fn one_instance_shuts_the_whole_application_down() {
-    on_each_broker("shutdown", |world| {
-        create_topics(world);
-        let states = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let failing = Arc::new(AtomicBool::new(true));
-        let mut instances = states.each_ref().map(|state| {
-            application(world, "app", state.path(), &failing).on_uncaught_error(|_| OnUncaught::ShutdownApplication)
-        });
-        for instance in &mut instances {
-            instance.start().unwrap();
-        }
-        for instance in &instances {
-            assert!(instance.wait_for(State::Running, PATIENCE));
-        }
-        write(world, "boom");
-        for instance in &instances {
-            assert!(instance.wait_for(State::Error, PATIENCE), "{}", instance.state());
-        }
     });
 }

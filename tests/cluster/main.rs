@@ -3,6 +3,7 @@
 mod admin;
 mod application;
 mod exactly_once;
+mod failures;
 mod global;
 mod guarantees;
 mod lifecycle;
@@ -12,6 +13,7 @@ mod patterns;
 mod records;
 mod resets;
 mod sharing;
+mod shutdown;
 mod trouble;
 mod windows;
 mod word_count;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kstreams::prelude::*;
-use kstreams::{OnUncaught, ResetPolicy};
+use kstreams::{ResetPolicy, StreamThreadExceptionResponse};
 
 use super::application::runs;
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -129,10 +129,12 @@ fn a_lost_offset_ends_an_instance_that_may_not_reset_it() {
         lose_offsets(world, || started(world, copying(world), state.path(), "earliest"));
         let said = Arc::new(Mutex::new(String::new()));
         let told = said.clone();
-        let mut streams = started(world, copying(world), state.path(), "none").on_uncaught_error(move |error| {
+        let mut streams = started(world, copying(world), state.path(), "none");
+        let handled = streams.set_uncaught_exception_handler(move |error| {
             *told.lock().expect("unpoisoned") = error.to_string();
-            OnUncaught::ShutdownClient
+            StreamThreadExceptionResponse::ShutdownClient
         });
+        handled.expect("it is not started");
         streams.start().expect("a start");
         assert!(streams.wait_for(State::Error, PATIENCE), "{}", streams.state());
         assert_eq!(

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use kstreams::prelude::*;
-use kstreams::{OnUncaught, TopicName};
+use kstreams::{StreamThreadExceptionResponse, TopicName};
 use kstreams_client::admin::NewTopic;
 
 use super::application::{metric, runs};
@@ -45,12 +45,12 @@ impl Application<'_> {
         let said = Said::default();
         let told = said.clone();
         let topology = builder.build().expect("a good topology");
-        let mut streams = KafkaStreams::new(topology, config)
-            .expect("a good configuration")
-            .on_uncaught_error(move |error| {
-                *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
-                OnUncaught::ShutdownClient
-            });
+        let mut streams = KafkaStreams::new(topology, config).expect("a good configuration");
+        let handled = streams.set_uncaught_exception_handler(move |error| {
+            *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
+            StreamThreadExceptionResponse::ShutdownClient
+        });
+        handled.expect("it is not started");
         streams.start().expect("a start");
         (streams, said)
     }

@@ -13,7 +13,7 @@ use tracing::info;
 use crate::config::{Settings, StreamsConfig};
 use crate::error::{Error, Result};
 use crate::housekeeping::{Chores, Work};
-use crate::instance::{Instance, Listener, OnUncaught, Parts, StateChange, UncaughtHandler};
+use crate::instance::{Instance, Listener, Parts, StateChange, StreamThreadExceptionResponse, UncaughtHandler};
 use crate::metrics::Metric;
 use crate::rebalance::Layout;
 use crate::rebalance::matched::Matched;
@@ -82,13 +82,38 @@ impl KafkaStreams {
         self
     }
 
-    /// Asks `handler` what to do when an error has ended a stream thread. Without one the instance shuts down.
-    #[must_use]
-    pub fn on_uncaught_error(mut self, handler: impl Fn(&Error) -> OnUncaught + Send + Sync + 'static) -> Self {
-        if let Stage::Built(built) = &mut self.stage {
-            built.handler = Some(Box::new(handler));
+    /// Asks `handler` what to do when an error has ended a stream thread; without one the instance shuts down. A panic is
+    /// an error, too ([`Error::Panicked`]). To be set before the start.
+    ///
+    /// The thread's tasks are closed by then, without what they had not committed, and the thread has left the group. The
+    /// global thread cannot be replaced: for it that answer shuts the instance down. Errors that all instances are told of
+    /// at once, and that are reactions of the group, are not asked about.
+    ///
+    /// ```
+    /// use kstreams_runtime::{KafkaStreams, StreamThreadExceptionResponse, StreamsConfig};
+    /// # use kstreams_topology::Topology;
+    ///
+    /// let mut streams = KafkaStreams::new(Topology::new(), StreamsConfig::new("app", "localhost:9092"))?;
+    /// streams.set_uncaught_exception_handler(|error| {
+    ///     eprintln!("{error}");
+    ///     StreamThreadExceptionResponse::ReplaceThread
+    /// })?;
+    /// # Ok::<(), kstreams_runtime::Error>(())
+    /// ```
+    pub fn set_uncaught_exception_handler(
+        &mut self,
+        handler: impl Fn(&Error) -> StreamThreadExceptionResponse + Send + Sync + 'static,
+    ) -> Result<()> {
+        match &mut self.stage {
+            Stage::Built(built) if !built.closed => {
+                built.handler = Some(Box::new(handler));
+                Ok(())
+            }
+            _ => Err(Error::State {
+                call: "set the uncaught exception handler of",
+                state: self.state(),
+            }),
         }
-        self
     }
 
     /// Sets who decides about records that cannot be decoded, processed or sent. `choose` gets the handlers that the
@@ -165,6 +190,26 @@ impl KafkaStreams {
         }));
         self.stage = Stage::Started(instance.clone());
         instance.start()
+    }
+
+    /// Starts one more stream thread, under the lowest free number, and gives its name: `None` unless the instance is
+    /// RUNNING or REBALANCING. Caches are divided anew.
+    pub fn add_stream_thread(&self) -> Result<Option<String>> {
+        match &self.stage {
+            Stage::Built(_) => Ok(None),
+            Stage::Started(instance) => instance.add_stream_thread(),
+        }
+    }
+
+    /// Stops one stream thread, preferably not the one that asks, and waits until it has; its tasks go to others. Gives its
+    /// name: `None` if there is none, or the instance is neither RUNNING nor REBALANCING.
+    ///
+    /// [`Error::ThreadNotStopped`]: it took longer than `timeout`, and goes on.
+    pub fn remove_stream_thread(&self, timeout: Option<Duration>) -> Result<Option<String>> {
+        match &self.stage {
+            Stage::Built(_) => Ok(None),
+            Stage::Started(instance) => instance.remove_stream_thread(timeout),
+        }
     }
 
     /// Stops processing, commits, closes the stores, leaves the group. `false` if that took longer than `timeout`: it

@@ -31,6 +31,12 @@ pub enum Error {
         /// The thread.
         thread: String,
     },
+    /// A stream thread that is to be removed takes its time.
+    #[error("stream thread {thread} did not stop in time")]
+    ThreadNotStopped {
+        /// The thread.
+        thread: String,
+    },
     /// The topology cannot be run.
     #[error("the topology cannot be run")]
     Topology(#[source] kstreams_topology::Error),

@@ -41,7 +41,7 @@ mod thread;
 pub use application::KafkaStreams;
 pub use config::{ConfigError, Settings, StreamsConfig};
 pub use error::{Error, Result, with_causes};
-pub use instance::{OnUncaught, StateChange};
+pub use instance::{StateChange, StreamThreadExceptionResponse};
 pub use metrics::Metric;
 pub use output::{Consequence, Unsent};
 pub use state::State;

@@ -60,9 +60,7 @@ pub(crate) struct Opened {
 }
 
 impl Tasks {
-    pub(crate) fn new(instance: Arc<Instance>, metrics: Arc<ThreadMetrics>) -> Self {
-        let threads = instance.settings.thread.threads.max(1);
-        let cache = CacheBudget::new(instance.settings.state.cache_bytes / threads);
+    pub(crate) fn new(instance: Arc<Instance>, metrics: Arc<ThreadMetrics>, cache: CacheBudget) -> Self {
         let handlers = instance.handlers.clone();
         let deadlines = Deadlines::new(
             instance.settings.thread.task_timeout,

@@ -16,6 +16,7 @@ mod turn;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -58,8 +59,11 @@ fn live(instance: &Arc<Instance>, place: ThreadPlace) {
     let mut thread = StreamThread::new(instance.clone(), place);
     let ended = caught(&name, || thread.run());
     let close = if ended.is_ok() { Close::Clean } else { Close::Dirty };
-    thread.end(close);
-    match ended {
+    let closed = caught(&name, || {
+        thread.end(close);
+        Ok(())
+    });
+    match ended.and(closed) {
         Ok(()) => instance.thread_moved(index, ThreadState::Dead),
         Err(error) => instance.thread_failed(index, &error),
     }
@@ -84,6 +88,8 @@ struct StreamThread {
     instance: Arc<Instance>,
     metrics: Arc<ThreadMetrics>,
     index: usize,
+    /// Set when this thread is to stop while others go on.
+    removed: Arc<AtomicBool>,
     state: ThreadState,
     /// Which of the topics that match patterns the group was told of.
     matched: u64,
@@ -133,7 +139,8 @@ impl StreamThread {
                 settings.guarantee,
                 instance.handlers.production.clone(),
             ),
-            tasks: Tasks::new(instance.clone(), place.metrics.clone()),
+            tasks: Tasks::new(instance.clone(), place.metrics.clone(), place.cache),
+            removed: place.removed,
             restorer: Restorer::new(&instance),
             budget: Budget::new(settings.group.poll_interval_max),
             full: Vec::new(),
@@ -159,7 +166,7 @@ impl StreamThread {
         let mut group = self.instance.settings.group.clone();
         group.instance_id = group.instance_id.map(|id| format!("{id}-{}", self.index));
         self.consumer.join(group);
-        while !self.instance.is_stopping() {
+        while !self.instance.is_stopping() && !self.is_removed() {
             if self.instance.is_announcing_shutdown() {
                 self.consumer.rejoin("the application is to shut down");
             }
@@ -205,7 +212,12 @@ impl StreamThread {
             self.restorer.forget(task);
             self.close_task(task, close);
         }
-        if let Err(error) = self.consumer.leave(Leave::IfDynamic, FAREWELL_MAX) {
+        let leave = if self.is_removed() {
+            Leave::Always
+        } else {
+            Leave::IfDynamic
+        };
+        if let Err(error) = self.consumer.leave(leave, FAREWELL_MAX) {
             warn!(%error, "leaving the group failed: it waits for the session to end");
         }
         let patience = if close == Close::Clean {
@@ -217,6 +229,10 @@ impl StreamThread {
             warn!(%error, "the producer had undelivered records");
         }
         info!("stream thread ended");
+    }
+
+    fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
     }
 
     fn close_task(&mut self, task: kstreams_topology::TaskId, close: Close) {

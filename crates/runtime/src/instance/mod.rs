@@ -1,6 +1,13 @@
 //! What the threads of one instance share: settings, connections, state directory, and the instance's life.
 //!
-//! Threads report where they are; the instance's own state follows from that. No lock is held while user code runs.
+//! * `mod`: start, close, and the states in between
+//! * [`threads`]: the stream threads; they report where they are, and the instance's own state follows from that
+//! * [`uncaught`]: what follows when one of them has failed
+//!
+//! No lock is held while user code runs.
+
+mod threads;
+mod uncaught;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +20,20 @@ use kstreams_client::{Client, Waker};
 use kstreams_store::Storage;
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::global::{self, Globals};
 use crate::housekeeping::Chores;
-use crate::metrics::{Gauge, Metric, ThreadMetrics, names};
+use crate::metrics::{Gauge, Metric, names};
 use crate::rebalance::Layout;
 use crate::rebalance::matched::Matched;
 use crate::state::{Move, State};
-use crate::thread::{ThreadState, spawn};
+pub(crate) use threads::ThreadPlace;
+use threads::ThreadSlot;
+pub use uncaught::StreamThreadExceptionResponse;
+pub(crate) use uncaught::UncaughtHandler;
 
 /// A move of the instance from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +44,7 @@ pub struct StateChange {
     pub to: State,
 }
 
-/// What an error that ended a stream thread leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnUncaught {
-    /// Another thread takes its place.
-    ReplaceThread,
-    /// The instance stops, in state ERROR.
-    #[default]
-    ShutdownClient,
-    /// All instances of the application stop, in state ERROR.
-    ShutdownApplication,
-}
-
 pub(crate) type Listener = Box<dyn Fn(StateChange) + Send + Sync>;
-pub(crate) type UncaughtHandler = Box<dyn Fn(&Error) -> OnUncaught + Send + Sync>;
-
 /// Shared by the façade and all threads of an instance.
 pub(crate) struct Instance {
     pub(crate) settings: Settings,
@@ -84,21 +80,6 @@ struct Life {
     global_waker: Option<Waker>,
     /// Waits for the stream threads to end.
     closing: Option<JoinHandle<()>>,
-}
-
-struct ThreadSlot {
-    name: String,
-    state: ThreadState,
-    metrics: Arc<ThreadMetrics>,
-    waker: Option<Waker>,
-    handle: Option<JoinHandle<()>>,
-}
-
-/// What a new stream thread is given.
-pub(crate) struct ThreadPlace {
-    pub(crate) index: usize,
-    pub(crate) name: String,
-    pub(crate) metrics: Arc<ThreadMetrics>,
 }
 
 /// What an instance is made of.
@@ -172,7 +153,7 @@ impl Instance {
             .inspect_err(|_| self.stop_in_background(State::PendingError, State::Error))?;
         if self.layout.has_tasks() {
             for _ in 0..self.settings.thread.threads {
-                self.add_thread()?;
+                self.add_stream_thread()?;
             }
         } else {
             // Threads without tasks would not even form a group.
@@ -201,118 +182,6 @@ impl Instance {
     /// The global thread's consumer can be woken through this.
     pub(crate) fn global_wakes_by(&self, waker: Waker) {
         self.life().global_waker = Some(waker);
-    }
-
-    /// The global thread ended by an error. No other one can take its place: the instance stops, or all do.
-    pub(crate) fn global_failed(self: &Arc<Self>, error: &Error) {
-        self.failed.add(1);
-        let handler = self.handler.as_ref();
-        let response = handler.map_or(OnUncaught::default(), |handler| handler(error));
-        error!(
-            ?response,
-            error = error as &dyn std::error::Error,
-            "global thread failed"
-        );
-        if response == OnUncaught::ShutdownApplication && self.layout.has_tasks() {
-            self.announcing.store(true, Ordering::Relaxed);
-        } else {
-            self.stop_in_background(State::PendingError, State::Error);
-        }
-    }
-
-    /// Starts one more stream thread, under the lowest free number.
-    fn add_thread(self: &Arc<Self>) -> Result<()> {
-        let place = {
-            let mut life = self.life();
-            let index = (1..).find(|n| !life.threads.contains_key(n)).unwrap_or(usize::MAX);
-            let place = ThreadPlace {
-                index,
-                name: format!("{}-StreamThread-{index}", self.client_id),
-                metrics: Arc::new(ThreadMetrics::default()),
-            };
-            let slot = ThreadSlot {
-                name: place.name.clone(),
-                state: ThreadState::Created,
-                metrics: place.metrics.clone(),
-                waker: None,
-                handle: None,
-            };
-            life.threads.insert(index, slot);
-            place
-        };
-        let index = place.index;
-        let handle = spawn(self.clone(), place)?;
-        if let Some(slot) = self.life().threads.get_mut(&index) {
-            slot.handle = Some(handle);
-        }
-        Ok(())
-    }
-
-    /// A thread's consumer can be woken through this.
-    pub(crate) fn thread_wakes_by(&self, index: usize, waker: Waker) {
-        if let Some(slot) = self.life().threads.get_mut(&index) {
-            slot.waker = Some(waker);
-        }
-    }
-
-    /// A thread says where it is. The instance follows: any thread that takes on or gives up tasks makes it rebalance,
-    /// and it runs when all do.
-    pub(crate) fn thread_moved(&self, index: usize, to: ThreadState) {
-        let follow = {
-            let mut life = self.life();
-            let Some(slot) = life.threads.get_mut(&index) else {
-                return;
-            };
-            slot.state = to;
-            slot.metrics.state.set(to as u64);
-            follows(to, life.threads.values().map(|slot| slot.state))
-        };
-        self.changed.notify_all();
-        if let Some(state) = follow {
-            self.go(state);
-        }
-    }
-
-    /// A thread ended by an error: the handler decides what follows.
-    pub(crate) fn thread_failed(self: &Arc<Self>, index: usize, error: &Error) {
-        self.failed.add(1);
-        let response = match error {
-            // Every member is told the same: there is nothing left to decide.
-            Error::ShutdownRequested => OnUncaught::ShutdownClient,
-            _ => self
-                .handler
-                .as_ref()
-                .map_or(OnUncaught::default(), |handler| handler(error)),
-        };
-        error!(
-            thread = index,
-            ?response,
-            error = error as &dyn std::error::Error,
-            "stream thread failed"
-        );
-        match response {
-            OnUncaught::ReplaceThread => {
-                self.thread_moved(index, ThreadState::Dead);
-                if self.state().is_running_or_rebalancing()
-                    && let Err(error) = self.add_thread()
-                {
-                    error!(
-                        error = &error as &dyn std::error::Error,
-                        "no thread could be started in its place"
-                    );
-                }
-            }
-            OnUncaught::ShutdownClient => self.stop_in_background(State::PendingError, State::Error),
-            OnUncaught::ShutdownApplication => {
-                self.announcing.store(true, Ordering::Relaxed);
-                self.thread_moved(index, ThreadState::Dead);
-                // Somebody has to carry the message to the group.
-                let alone = !self.life().threads.values().any(|slot| slot.state.is_alive());
-                if alone && self.add_thread().is_err() {
-                    self.stop_in_background(State::PendingError, State::Error);
-                }
-            }
-        }
     }
 
     /// Stops everything and waits for it; `false` if that took longer than `timeout`.
@@ -378,23 +247,6 @@ impl Instance {
         }
     }
 
-    fn join_threads(&self) {
-        loop {
-            let handle = {
-                let mut life = self.life();
-                for slot in life.threads.values() {
-                    if let Some(waker) = &slot.waker {
-                        waker.wake();
-                    }
-                }
-                life.threads.values_mut().find_map(|slot| slot.handle.take())
-            };
-            let Some(handle) = handle else { return };
-            // A panic was reported by the thread itself.
-            let _ = handle.join();
-        }
-    }
-
     fn join_global(&self) {
         let (thread, waker) = {
             let mut life = self.life();
@@ -432,16 +284,6 @@ impl Instance {
         true
     }
 
-    /// The name of the stream thread that is running this, if one is.
-    fn current_thread(&self) -> Option<String> {
-        let current = std::thread::current();
-        let name = current.name()?;
-        let life = self.life();
-        let slot = life.threads.values().find(|slot| slot.name == name)?;
-        let handle = slot.handle.as_ref()?;
-        (handle.thread().id() == current.id()).then(|| name.to_owned())
-    }
-
     /// The snapshot of all metrics.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         let life = self.life();
@@ -468,57 +310,5 @@ impl Instance {
 
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the instance does when a thread has moved, given where all threads are now.
-fn follows(moved: ThreadState, threads: impl Iterator<Item = ThreadState>) -> Option<State> {
-    match moved {
-        ThreadState::PartitionsRevoked | ThreadState::PartitionsAssigned => Some(State::Rebalancing),
-        ThreadState::Running | ThreadState::Dead => {
-            let mut running = false;
-            let mut stopping = false;
-            for state in threads {
-                match state {
-                    ThreadState::Running => running = true,
-                    ThreadState::Dead => {}
-                    ThreadState::PendingShutdown => stopping = true,
-                    _ => return None,
-                }
-            }
-            (running || (moved == ThreadState::Running && !stopping)).then_some(State::Running)
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_instance_runs_when_every_thread_does() {
-        use ThreadState::*;
-        let cases = [
-            (
-                PartitionsRevoked,
-                vec![PartitionsRevoked, Running],
-                Some(State::Rebalancing),
-            ),
-            (Running, vec![Running, PartitionsAssigned], None),
-            (Running, vec![Running, Running], Some(State::Running)),
-            (Running, vec![Running, Dead], Some(State::Running)),
-            (Dead, vec![Running, Dead], Some(State::Running)),
-            (Dead, vec![Dead], None),
-            (Running, vec![Running, PendingShutdown], Some(State::Running)),
-            (Starting, vec![Starting], None),
-        ];
-        for (moved, threads, expected) in cases {
-            assert_eq!(
-                follows(moved, threads.clone().into_iter()),
-                expected,
-                "{moved} of {threads:?}"
-            );
-        }
     }
 }
