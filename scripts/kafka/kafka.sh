@@ -7,7 +7,7 @@
 #   kafka.sh tool CLASS ARGS... run one of Kafka's own tools, e.g. org.apache.kafka.tools.TopicCommand
 #
 # KAFKA_VERSION chooses the version (default 4.1.1). EXTRA_PROPS adds server properties, one a line.
-# KAFKA_KEEP_DATA=1 starts on the data that DIR already holds.
+# KAFKA_KEEP_DATA=1 starts on the data that DIR already holds. KAFKA_JAVA adds options of Java.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=${KAFKA_VERSION:-4.1.1}
@@ -51,8 +51,8 @@ log.retention.ms=-1
 ${EXTRA_PROPS:-}
 P
   local id=5L6g3nShT-eMCtK--X86sw
-  [ -d "$dir/data" ] || java $log_opts -cp "$cp" kafka.tools.StorageTool format -t $id -c "$dir/server.properties" >"$dir/format.log" 2>&1
-  setsid nohup java -Xms${KAFKA_HEAP:-512m} -Xmx${KAFKA_HEAP:-512m} $log_opts -cp "$cp" kafka.Kafka "$dir/server.properties" >"$dir/server.log" 2>&1 &
+  [ -d "$dir/data" ] || java ${KAFKA_JAVA:-} $log_opts -cp "$cp" kafka.tools.StorageTool format -t $id -c "$dir/server.properties" >"$dir/format.log" 2>&1
+  setsid nohup java -Xms${KAFKA_HEAP:-512m} -Xmx${KAFKA_HEAP:-512m} ${KAFKA_JAVA:-} $log_opts -cp "$cp" kafka.Kafka "$dir/server.properties" >"$dir/server.log" 2>&1 &
   echo $! > "$dir/pid"
   for _ in $(seq 1 120); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then

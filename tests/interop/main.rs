@@ -5,6 +5,7 @@
 mod console;
 mod crash;
 mod embedded;
+mod several;
 mod sharing;
 mod take_over;
 

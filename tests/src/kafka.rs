@@ -13,6 +13,8 @@ pub struct Kafka {
     port: u16,
     /// Server properties of its own, one a line.
     properties: String,
+    /// Options of its Java.
+    java: &'static str,
     /// Deletes the folder with the broker, if it is one of nobody else's.
     _temporary: Option<TempDir>,
 }
@@ -44,6 +46,7 @@ impl Kafka {
             folder: folder.to_owned(),
             port: free_ports(),
             properties: properties.to_owned(),
+            java: "",
             _temporary: None,
         };
         kafka.start("0");
@@ -85,6 +88,7 @@ impl Kafka {
         let output = script()
             .args(["start", &self.folder.display().to_string(), &self.port.to_string()])
             .env("EXTRA_PROPS", &self.properties)
+            .env("KAFKA_JAVA", self.java)
             .env("KAFKA_KEEP_DATA", if keep_data == "1" { "1" } else { "" })
             .stdin(Stdio::null())
             .output()
@@ -94,6 +98,105 @@ impl Kafka {
             "Kafka did not start: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+/// Three brokers. Topics have three replicas, and take records while two are in step.
+pub struct Cluster {
+    nodes: Vec<Kafka>,
+    _folder: TempDir,
+}
+
+/// Which brokers decide who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controllers {
+    /// The first alone: it must stay, the others may go.
+    First,
+    /// All: any of them may go, one at a time.
+    All,
+}
+
+/// Three fresh brokers, or `None` (said on standard error) where the tests are not asked to use a real Kafka.
+pub fn three(test: &str, controllers: Controllers) -> Option<Cluster> {
+    if !is_asked_for(test) {
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut ports: Vec<u16> = Vec::new();
+    while ports.len() < 3 {
+        let port = free_ports();
+        if ports.iter().all(|taken| taken.abs_diff(port) > 1) {
+            ports.push(port);
+        }
+    }
+    let votes = |id: u16| id == 1 || controllers == Controllers::All;
+    let voters = (1..).zip(&ports).filter(|(id, _)| votes(*id));
+    let voters = voters.map(|(id, port)| format!("{id}@127.0.0.1:{}", port + 1));
+    let voters = voters.collect::<Vec<_>>().join(",");
+    let nodes = (1..).zip(ports).map(|(id, port)| {
+        let mut properties = format!("node.id={id}\ncontroller.quorum.voters={voters}\n{REPLICATED}");
+        if !votes(id) {
+            properties += &format!("process.roles=broker\nlisteners=PLAINTEXT://127.0.0.1:{port}\n");
+        }
+        Kafka {
+            folder: folder.path().join(format!("node-{id}")),
+            port,
+            properties,
+            java: SMALL,
+            _temporary: None,
+        }
+    });
+    let cluster = Cluster {
+        nodes: nodes.collect(),
+        _folder: folder,
+    };
+    // None of them answers before a majority is up.
+    cluster.each(|node| node.start("0"));
+    Some(cluster)
+}
+
+/// Three on a small machine: what they need to run long and fast only delays their start.
+const SMALL: &str = "-Xms128m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
+
+/// What a cluster of three wants in addition. Leaders and dead brokers are noticed soon.
+const REPLICATED: &str = "\
+default.replication.factor=3
+min.insync.replicas=2
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+share.coordinator.state.topic.replication.factor=3
+share.coordinator.state.topic.min.isr=2
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=500
+";
+
+impl Cluster {
+    /// The brokers.
+    pub fn nodes(&self) -> &[Kafka] {
+        &self.nodes
+    }
+
+    /// Their addresses, for `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        let addresses: Vec<_> = self.nodes.iter().map(Kafka::bootstrap).collect();
+        addresses.join(",")
+    }
+
+    /// Does it to all brokers at once.
+    fn each(&self, action: impl Fn(&Kafka) + Sync) {
+        std::thread::scope(|scope| {
+            for node in &self.nodes {
+                scope.spawn(|| action(node));
+            }
+        });
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A broker alone would wait for a majority before it ends, and nobody needs its data any more.
+        self.each(Kafka::kill);
     }
 }
 
