@@ -3,6 +3,7 @@
 mod driver;
 mod errors;
 mod feeds;
+mod handlers;
 mod processors;
 mod punctuation;
 mod sinks;
