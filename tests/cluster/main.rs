@@ -6,6 +6,7 @@ mod exactly_once;
 mod failures;
 mod global;
 mod guarantees;
+mod handlers;
 mod lifecycle;
 mod member;
 mod membership;

@@ -40,7 +40,7 @@ impl Application<'_> {
             .set("state.dir", self.directory.display())
             .set("commit.interval.ms", 50);
         for (key, value) in self.settings {
-            config = config.set(*key, value);
+            config = config.set(key, value);
         }
         let said = Said::default();
         let told = said.clone();
