@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use kstreams::StreamThreadExceptionResponse;
 use kstreams::errors::{DeadLetter, ErrorHandlers, Response};
 use kstreams::prelude::*;
 use kstreams_client::consume::Isolation;
@@ -112,11 +113,12 @@ fn failure(world: &World, config: StreamsConfig, choose: impl FnOnce(ErrorHandle
     let told = said.clone();
     let mut streams = KafkaStreams::new(doubled(world), config)
         .expect("a good configuration")
-        .with_handlers(choose)
-        .on_uncaught_error(move |error| {
-            *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
-            kstreams::OnUncaught::ShutdownClient
-        });
+        .with_handlers(choose);
+    let handled = streams.set_uncaught_exception_handler(move |error| {
+        *told.lock().expect("unpoisoned") = kstreams::with_causes(error);
+        StreamThreadExceptionResponse::ShutdownClient
+    });
+    handled.expect("it is not started");
     streams.start().expect("a start");
     assert!(streams.wait_for(State::Error, PATIENCE), "{}", streams.state());
     let _ = streams.close(None);
