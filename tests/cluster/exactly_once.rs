@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kstreams::prelude::*;
 use kstreams::{Headers, StateChange, StreamThreadExceptionResponse, TopicName};
 use kstreams_client::consume::Isolation;
-use kstreams_client::{ProducerConfig, ProducerRecord};
+use kstreams_client::{ProducerConfig, ProducerRecord, TransactionalConfig};
 
 use super::application::{metric, runs};
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -20,6 +21,15 @@ const PARTITIONS: i32 = 2;
 /// to 0 fails the instance.
 fn application(world: &World, state: &Path, fuse: &Arc<AtomicU32>) -> KafkaStreams {
     let fuse = fuse.clone();
+    let counting = counting(world, move || match fuse.fetch_sub(1, Ordering::Relaxed) {
+        1 => Err("the fuse has blown"),
+        _ => Ok(()),
+    });
+    KafkaStreams::new(counting, config(world, state)).expect("a good configuration")
+}
+
+/// Counts likewise, and asks `each` before a count is emitted.
+fn counting(world: &World, each: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static) -> Topology {
     let builder = StreamsBuilder::new();
     builder
         .stream::<Option<String>, String>(world.name("in").as_str())
@@ -27,21 +37,19 @@ fn application(world: &World, state: &Path, fuse: &Arc<AtomicU32>) -> KafkaStrea
         .count()
         .materialized(Materialized::named("counts").uncached())
         .to_stream()
-        .map_values(
-            move |_, count: Option<i64>| match fuse.fetch_sub(1, Ordering::Relaxed) {
-                1 => Err("the fuse has blown"),
-                _ => Ok(count.unwrap_or_default()),
-            },
-        )
+        .map_values(move |_, count: Option<i64>| each().map(|()| count.unwrap_or_default()))
         .to(world.name("out").as_str());
-    let config = StreamsConfig::new(&world.name("app"), &world.bootstrap)
+    builder.build().expect("a good topology")
+}
+
+fn config(world: &World, state: &Path) -> StreamsConfig {
+    StreamsConfig::new(&world.name("app"), &world.bootstrap)
         .set("state.dir", state.display())
         .set("processing.guarantee", "exactly_once_v2")
         .set("num.stream.threads", 2)
         .set("commit.interval.ms", 30)
         .set("session.timeout.ms", 6000)
-        .set("heartbeat.interval.ms", 500);
-    KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration")
+        .set("heartbeat.interval.ms", 500)
 }
 
 fn started(mut streams: KafkaStreams) -> KafkaStreams {
@@ -173,5 +181,64 @@ fn replaced_threads_leave_no_trace_in_what_is_committed() {
         let went_to = went_to.lock().expect("unpoisoned").clone();
         let goes_on = |state: &State| matches!(state, State::Rebalancing | State::Running);
         assert!(went_to.iter().all(goes_on), "{went_to:?}");
+    });
+}
+
+#[test]
+fn threads_whose_producer_is_fenced_begin_anew() {
+    const TIMES: u32 = 60;
+    on_each_broker("exactly-once-fenced", |world| {
+        world.topics(&["in", "out"], PARTITIONS);
+        let state = tempfile::tempdir().expect("a directory");
+        let streams = started(application(world, state.path(), &Arc::new(AtomicU32::new(u32::MAX))));
+        runs(&streams);
+        let threads: BTreeSet<String> = streams
+            .metrics()
+            .into_iter()
+            .filter_map(|metric| metric.tags.get("thread-id").cloned())
+            .collect();
+        assert_eq!(threads.len(), 2);
+        for round in 1..=3 {
+            write(world, TIMES);
+            for thread in &threads {
+                // `<application>-<process>-StreamThread-<n>` writes under `<application>-<process>-<n>`.
+                let config = ProducerConfig {
+                    transactional: Some(TransactionalConfig {
+                        id: thread.replace("-StreamThread-", "-"),
+                        timeout: PATIENCE,
+                    }),
+                    ..ProducerConfig::default()
+                };
+                let mut usurper = world.client().producer(config);
+                usurper.init_transactions().expect("a broker");
+            }
+            each_key_counts_to(world, TIMES * round);
+        }
+        assert_eq!(metric(&streams, "stream-metrics", "failed-stream-threads"), 0);
+    });
+}
+
+#[test]
+fn a_thread_that_hangs_for_too_long_does_its_work_again() {
+    const TIMES: u32 = 60;
+    on_each_broker("exactly-once-hangs", |world| {
+        world.topics(&["in", "out"], PARTITIONS);
+        let state = tempfile::tempdir().expect("a directory");
+        let fuse = Arc::new(AtomicU32::new(u32::MAX));
+        let hangs_at = fuse.clone();
+        let counting = counting(world, move || {
+            if hangs_at.fetch_sub(1, Ordering::Relaxed) == 1 {
+                std::thread::sleep(Duration::from_secs(5));
+            }
+            Ok(())
+        });
+        let config = config(world, state.path()).set("max.poll.interval.ms", 2500);
+        let streams = started(KafkaStreams::new(counting, config).expect("a good configuration"));
+        for (round, hangs_at) in (1..).zip([10, 200]) {
+            fuse.store(hangs_at, Ordering::Relaxed);
+            write(world, TIMES);
+            each_key_counts_to(world, TIMES * round);
+        }
+        assert_eq!(metric(&streams, "stream-metrics", "failed-stream-threads"), 0);
     });
 }

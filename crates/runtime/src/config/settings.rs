@@ -79,7 +79,8 @@ pub struct ThreadSettings {
     pub buffered_records_max: usize,
     /// `max.task.idle.ms`.
     pub task_idle_ms: i64,
-    /// `task.timeout.ms`.
+    /// `task.timeout.ms`: how long a task may fail in a row by what time may heal. It counts from the first failure, which
+    /// never ends the task itself: with 0 the second one does.
     pub task_timeout: Duration,
     /// `log.summary.interval.ms`; `None` is off.
     pub log_summary_interval: Option<Duration>,

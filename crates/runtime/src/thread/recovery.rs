@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use kstreams_task::Close;
+use kstreams_topology::TaskId;
 use tracing::{debug, warn};
 
 use super::reaction::{Plan, Revival, Writes, decide};
@@ -15,9 +16,10 @@ impl StreamThread {
     /// Notes a failure. One that time may heal begins, or exceeds, the deadline of its tasks.
     pub(super) fn failed(&mut self, mut failure: Failure) {
         let error = &failure.error as &dyn std::error::Error;
+        let tasks: Vec<String> = failure.tasks.iter().map(TaskId::to_string).collect();
         match failure.asks {
-            Disposition::Later => debug!(tasks = ?failure.tasks, error, "put off"),
-            asks => warn!(tasks = ?failure.tasks, ?asks, error, "failed"),
+            Disposition::Later => debug!(?tasks, error, "put off"),
+            asks => warn!(?tasks, ?asks, error, "failed"),
         }
         if failure.error.may_pass() {
             let now = Instant::now();
