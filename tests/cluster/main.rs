@@ -11,6 +11,7 @@ mod lifecycle;
 mod member;
 mod membership;
 mod patterns;
+mod reads;
 mod records;
 mod resets;
 mod sharing;

@@ -8,6 +8,7 @@ use kstreams_client::Client;
 use kstreams_store::{EngineKind, Storage, StorageConfig};
 use kstreams_topology::Topology;
 use kstreams_topology::graph::ErrorHandlers;
+use kstreams_topology::stores::ReadableStore;
 use tracing::info;
 
 use crate::config::{Settings, StreamsConfig};
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::housekeeping::{Chores, Work};
 use crate::instance::{Instance, Listener, Parts, StateChange, StreamThreadExceptionResponse, UncaughtHandler};
 use crate::metrics::Metric;
+use crate::query::{IsolationLevel, ReadOnlyStore};
 use crate::rebalance::Layout;
 use crate::rebalance::matched::Matched;
 use crate::state::State;
@@ -260,6 +262,36 @@ impl KafkaStreams {
             State::Error => Err(Error::Failed),
             _ => Ok(()),
         }
+    }
+
+    /// A key-value store of this instance, to be read by this and other threads while stream threads work on it: those
+    /// partitions of it whose tasks run here, or all of it if it is global.
+    ///
+    /// ```no_run
+    /// # use kstreams_runtime::{IsolationLevel, KafkaStreams, Result};
+    /// # use kstreams_topology::stores::KeyValueStore;
+    /// fn count_of(streams: &KafkaStreams, word: &str) -> Result<i64> {
+    ///     let counts = streams.store::<KeyValueStore<String, i64>>("counts", IsolationLevel::ReadCommitted)?;
+    ///     Ok(counts.get(&word.to_owned())?.unwrap_or(0))
+    /// }
+    /// ```
+    ///
+    /// Fails if the instance is not started or has ended, if the topology has no such store, or if it has other types.
+    pub fn store<S: ReadableStore>(&self, name: &str, isolation: IsolationLevel) -> Result<ReadOnlyStore<S>> {
+        let state = self.state();
+        let instance = match &self.stage {
+            Stage::Started(instance) if state.is_running_or_rebalancing() => instance,
+            _ => {
+                return Err(Error::State {
+                    call: "read a store of",
+                    state,
+                });
+            }
+        };
+        let mut stores = instance.topology.stores();
+        let definition = stores.find(|definition| definition.spec.name == name);
+        let definition = definition.ok_or_else(|| Error::UnknownStateStore { store: name.to_owned() })?;
+        ReadOnlyStore::new(instance, definition, isolation)
     }
 
     /// All metrics as they are now, under Kafka's names.

@@ -167,6 +167,51 @@ pub enum Error {
     /// The process's signals could not be listened to.
     #[error("could not listen for Ctrl-C")]
     Signal(#[source] ctrlc::Error),
+    /// The topology has no store of this name.
+    #[error("the topology has no store {store}")]
+    UnknownStateStore {
+        /// The name.
+        store: String,
+    },
+    /// The store is of another kind, or has keys or values of other types, than it was asked for as.
+    #[error("store {store} is of kind {kind} and cannot be read as {asked}")]
+    StoreType {
+        /// The store.
+        store: String,
+        /// What it is.
+        kind: String,
+        /// What it was asked for as.
+        asked: &'static str,
+    },
+    /// No task that runs here has the store: the instance rebalances, or restores it.
+    #[error("store {store} is not available while the instance rebalances")]
+    StreamsRebalancing {
+        /// The store.
+        store: String,
+    },
+    /// No task that runs here has the store, or it was closed meanwhile: it may have moved to another instance.
+    #[error("store {store} is not here: it may have moved to another instance")]
+    StateStoreMigrated {
+        /// The store.
+        store: String,
+    },
+    /// A stream thread was asked by itself, and would wait for itself.
+    #[error(
+        "store {store} was read from its own stream thread, which would wait for itself: connect the processor with it"
+    )]
+    ReadFromStreamThread {
+        /// The store.
+        store: String,
+    },
+    /// A store could not be read, or what was read not be decoded.
+    #[error("could not read store {store}")]
+    StoreRead {
+        /// The store.
+        store: String,
+        /// Why.
+        #[source]
+        source: Box<kstreams_topology::Error>,
+    },
     /// A thread could not be started.
     #[error("could not start thread {name}")]
     Thread {

@@ -1,7 +1,7 @@
 //! The global thread: it fills global stores from their topics before any task runs, and keeps them up to date.
 //!
 //! The thread owns the stores. Stream threads read through handles of their own and never wait for it, see
-//! [`GlobalReader`]: it commits what it applied, they take over what was committed once a turn.
+//! [`StoreReader`]: it commits what it applied, they take over what was committed once a turn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::{Consumer, ConsumerEvent, Start};
-use kstreams_store::{GLOBAL, GlobalReader, State, StoreSpec};
+use kstreams_store::{GLOBAL, State, StoreReader, StoreSpec};
 use kstreams_task::GlobalTask;
 use kstreams_topology::TaskId;
 use kstreams_topology::blueprint::{GraphScope, Subtopology, TaskEnvironment};
@@ -33,7 +33,7 @@ const BOOTSTRAP_BYTES: usize = 4 << 20;
 
 /// The global stores of an instance, to be read.
 #[derive(Default)]
-pub(crate) struct Globals(Vec<GlobalReader>);
+pub(crate) struct Globals(Vec<StoreReader>);
 
 impl Globals {
     /// A handle on a store.
@@ -44,7 +44,12 @@ impl Globals {
             .state()
     }
 
-    fn put(&mut self, reader: GlobalReader) {
+    /// What a global store is read by, if this is one.
+    pub(crate) fn reader(&self, store: &str) -> Option<&StoreReader> {
+        self.0.iter().find(|reader| reader.name() == store)
+    }
+
+    fn put(&mut self, reader: StoreReader) {
         self.0.retain(|other| other.name() != reader.name());
         self.0.push(reader);
     }

@@ -18,6 +18,7 @@
 //! | `rebalance` | what a member says, what its leader decides, which internal topics that takes |
 //! | `global` | the thread that fills global stores |
 //! | `thread` | the loop: poll, admit, process, punctuate, commit |
+//! | [`query`] | interactive reads of stores |
 //! | `signal` | Ctrl-C |
 //! | `instance`, [`application`] | what threads share; the façade |
 
@@ -31,6 +32,7 @@ mod housekeeping;
 mod instance;
 pub mod metrics;
 mod output;
+pub mod query;
 mod rebalance;
 mod restore;
 mod signal;
@@ -44,4 +46,5 @@ pub use error::{Error, Result, with_causes};
 pub use instance::{StateChange, StreamThreadExceptionResponse};
 pub use metrics::Metric;
 pub use output::{Consequence, Unsent};
+pub use query::{IsolationLevel, ReadOnlyStore};
 pub use state::State;

@@ -35,4 +35,4 @@ pub use spec::{
 };
 pub use state::kind::PutOutcome;
 pub use state::{CacheBudget, Closed, Flushed, Forward, Keys, Range, Scan, Scanned, State, TimedRow, Write};
-pub use storage::{GLOBAL, GlobalReader, PersistentEngine, RocksDbOptions, Storage, StorageConfig};
+pub use storage::{GLOBAL, PersistentEngine, RocksDbOptions, Storage, StorageConfig, StoreReader};

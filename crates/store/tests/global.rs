@@ -1,7 +1,7 @@
 //! What global stores promise: one writes, others read whole commits, and positions go with the entries.
 
 use kstreams_store::{
-    EngineKind, GlobalReader, Kind, Logging, Output, OutputError, OutputRecord, RecordContext, State, Storage,
+    EngineKind, Kind, Logging, Output, OutputError, OutputRecord, RecordContext, State, Storage, StoreReader,
     StoreSpec, TopicId, Write,
 };
 
@@ -49,7 +49,7 @@ fn read(state: &mut State, key: &str) -> Option<String> {
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-fn readers_see_commits(storage: &Storage, engine: EngineKind) -> (State, GlobalReader) {
+fn readers_see_commits(storage: &Storage, engine: EngineKind) -> (State, StoreReader) {
     let (mut writer, reader) = storage
         .global(&spec(engine))
         .expect("a store in memory does as it is told");

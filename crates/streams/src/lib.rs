@@ -47,8 +47,8 @@ pub use kstreams_dsl::{
     TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, UnlimitedWindows, ValueTransformer, Windows,
 };
 pub use kstreams_runtime::{
-    ConfigError, Error, KafkaStreams, Metric, Result, State, StateChange, StreamThreadExceptionResponse, StreamsConfig,
-    with_causes,
+    ConfigError, Error, IsolationLevel, KafkaStreams, Metric, ReadOnlyStore, Result, State, StateChange,
+    StreamThreadExceptionResponse, StreamsConfig, with_causes,
 };
 pub use kstreams_store::{EngineKind, Logging, RecordContext, RocksDbOptions};
 pub use kstreams_topology::blueprint::ResetPolicy;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kstreams_store::{CacheBudget, Changelog, ChangelogRecord, GLOBAL, GlobalReader};
+use kstreams_store::{CacheBudget, Changelog, ChangelogRecord, GLOBAL, StoreReader};
 use kstreams_task::{ActiveTask, ChangelogState, Close, GlobalTask, Input, TaskConfig};
 use kstreams_topology::TaskId;
 use kstreams_topology::blueprint::{GraphScope, PartitionCounts, Subtopologies, Subtopology, TaskEnvironment};
@@ -226,7 +226,7 @@ impl TopologyTestDriver {
     }
 }
 
-fn active_task(setup: &Builder, place: &Place, readers: &[GlobalReader], cache: &CacheBudget) -> Result<ActiveTask> {
+fn active_task(setup: &Builder, place: &Place, readers: &[StoreReader], cache: &CacheBudget) -> Result<ActiveTask> {
     let name = place.id.to_string();
     let environment = TaskEnvironment {
         task: place.id,
@@ -248,7 +248,7 @@ fn active_task(setup: &Builder, place: &Place, readers: &[GlobalReader], cache: 
 }
 
 /// Opens a part that fills global stores. Undecodable records are always skipped, as in Java's driver.
-fn global_task(setup: &Builder, part: &Subtopology, readers: &mut Vec<GlobalReader>, now: i64) -> Result<GlobalTask> {
+fn global_task(setup: &Builder, part: &Subtopology, readers: &mut Vec<StoreReader>, now: i64) -> Result<GlobalTask> {
     let handlers = setup.handlers.clone().without_dead_letters();
     let handlers = ErrorHandlers {
         deserialization: ErrorHandlers::log_and_continue().deserialization,

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::global::{self, Globals};
 use crate::housekeeping::Chores;
 use crate::metrics::{Gauge, Metric, names};
+use crate::query::hosts::Hosts;
 use crate::rebalance::Layout;
 use crate::rebalance::matched::Matched;
 use crate::state::{Move, State};
@@ -57,6 +58,8 @@ pub(crate) struct Instance {
     pub(crate) process: ProcessId,
     pub(crate) client_id: String,
     pub(crate) chores: Chores,
+    /// The stores that can be read.
+    pub(crate) hosts: Hosts,
     listener: Option<Listener>,
     handler: Option<UncaughtHandler>,
     /// Asked about records that fail.
@@ -110,6 +113,7 @@ impl Instance {
             process: parts.process,
             client_id: parts.client_id,
             chores: parts.chores,
+            hosts: Hosts::default(),
             listener: parts.listener,
             handler: parts.handler,
             handlers: parts.handlers,

@@ -190,6 +190,7 @@ impl Tasks {
         let (Stage::Restoring(mut task) | Stage::Running(mut task)) = stage else {
             return Ok(());
         };
+        self.instance.hosts.strike(id);
         let suspended = task.suspend();
         let closed = suspended.and(task.close(close));
         self.instance.chores.claims.release(id);

@@ -312,6 +312,9 @@ impl StreamThread {
                 })?;
         }
         owned.run();
+        if let Some(task) = owned.running() {
+            self.instance.hosts.enter(id, &self.desk, task.graph().stores());
+        }
         self.consumer.assign(&starts);
         self.times.committed = self
             .times

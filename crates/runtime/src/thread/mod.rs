@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,7 @@ use crate::failure::Failure;
 use crate::instance::{Instance, ThreadPlace};
 use crate::metrics::ThreadMetrics;
 use crate::output::ProducerOutput;
+use crate::query::hosts::{Desk, Question};
 use crate::restore::Restorer;
 use crate::state::Move;
 use crate::tasks::Tasks;
@@ -105,6 +107,9 @@ struct StreamThread {
     /// What failed in this turn.
     failures: Vec<Failure>,
     times: Times,
+    /// Where others leave what they want to read of its stores, and how they know of it.
+    desk: Desk,
+    questions: Receiver<Question>,
 }
 
 /// When things were last done.
@@ -126,8 +131,11 @@ impl StreamThread {
         let settings = &instance.settings;
         let consumer = instance.client.consumer(settings.main_consumer.clone());
         instance.thread_wakes_by(place.index, consumer.waker());
+        let (desk, questions) = Desk::of_this_thread(consumer.waker());
         let now = Instant::now();
         Self {
+            desk,
+            questions,
             index: place.index,
             state: ThreadState::Created,
             matched: instance.matched.version(),
@@ -205,6 +213,14 @@ impl StreamThread {
         self.tasks.running().any(|(_, task)| task.commit_needed())
     }
 
+    /// Lets others read what they asked for: between passes, when every store is whole.
+    fn answer(&mut self) {
+        while let Ok(Question { task, store, ask }) = self.questions.try_recv() {
+            let running = self.tasks.get_mut(task).and_then(|owned| owned.running());
+            ask(running.and_then(|task| task.graph().stores().find(|state| state.name() == store)));
+        }
+    }
+
     /// Closes what is left and says farewell.
     fn end(mut self, close: Close) {
         self.go(ThreadState::PendingShutdown);
@@ -212,6 +228,7 @@ impl StreamThread {
             self.restorer.forget(task);
             self.close_task(task, close);
         }
+        self.answer();
         let leave = if self.is_removed() {
             Leave::Always
         } else {

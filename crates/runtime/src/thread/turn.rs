@@ -36,6 +36,7 @@ impl StreamThread {
         if begun && self.failures.is_empty() {
             self.work();
         }
+        self.answer();
         self.publish();
     }
 
@@ -103,6 +104,7 @@ impl StreamThread {
     fn process(&mut self) {
         let mut total = 0;
         loop {
+            self.answer();
             let mut processed = 0;
             let mut failures = Vec::new();
             let wall = now_ms();

@@ -1,4 +1,4 @@
-//! Entries in RocksDB: one database per store, where and how Kafka Streams keeps them.
+//! Entries in RocksDB: one database per store, laid out as Kafka Streams does.
 //!
 //! A column family `offsets` holds the changelog offset. The write-ahead log is off: a crash loses what was not flushed to
 //! files, but a batch is lost or kept as one, entries and offset together, and the changelog has what is missing.
@@ -42,7 +42,7 @@ const BLOOM_BITS: f64 = 10.0;
 /// changelog.
 const FLUSH_COMMITS: u32 = 300;
 
-/// The RocksDB databases under a state directory.
+/// The RocksDB databases under a state directory: `rocksdb/<task>/<store>`.
 pub(crate) struct RocksHome {
     directory: PathBuf,
     cache: Cache,
@@ -53,14 +53,15 @@ pub(crate) struct RocksHome {
 impl RocksHome {
     pub(crate) fn new(directory: &Path, block_cache_bytes: u64, changes: RocksDbOptions) -> Self {
         Self {
-            directory: directory.to_owned(),
+            // Not below the task's own directory: there Java keeps its databases, with other column families.
+            directory: directory.join("rocksdb"),
             changes,
             cache: Cache::new_lru_cache(usize::try_from(block_cache_bytes).unwrap_or(usize::MAX)),
         }
     }
 
     fn stores_of(&self, task: &str) -> PathBuf {
-        self.directory.join(task).join("rocksdb")
+        self.directory.join(task)
     }
 
     fn path_of(&self, task: &str, store: &str) -> PathBuf {

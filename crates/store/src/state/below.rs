@@ -19,7 +19,8 @@ use crate::state::flushed::Flushed;
 use crate::state::kind::{self, DirtyKeys};
 use crate::state::merge::{self, Range};
 use crate::state::seen::{Part, Seen};
-use crate::table::Table;
+use crate::storage::StoreReader;
+use crate::table::{Slots, Table};
 
 /// What a key and its value weigh in the buffer beside their bytes, roughly.
 const ENTRY_BYTES: usize = 80;
@@ -142,8 +143,19 @@ impl Below {
             value.extend_from_slice(buffered.as_deref().unwrap_or_default());
             return Ok(buffered.is_some());
         }
+        self.read_committed(key, value)
+    }
+
+    /// Like [`read_any`](Self::read_any), as of the last commit.
+    pub(super) fn read_committed(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        value.clear();
         let read = self.engine.get(key, value);
         read.map_err(|cause| self.identity.failed_to("read", cause))
+    }
+
+    /// Makes readers of what is committed.
+    pub(super) fn share(&self) -> Option<StoreReader> {
+        Some(StoreReader::new(self.identity.clone(), self.engine.share()?))
     }
 
     /// Logs and buffers a write.
@@ -384,9 +396,19 @@ impl Below {
         order: Order,
         cached: Option<merge::Entries<'a, Entry>>,
     ) -> Result<Range<'a>> {
+        self.layers(range, order, cached, self.buffer.range(range, order))
+    }
+
+    fn layers<'a>(
+        &'a self,
+        range: &KeyRange,
+        order: Order,
+        cached: Option<merge::Entries<'a, Entry>>,
+        slots: Slots<'a>,
+    ) -> Result<Range<'a>> {
         let buffered = merge::Entries {
             table: &self.buffer,
-            slots: self.buffer.range(range, order),
+            slots,
             value: |value: &Option<Small>| value.as_deref(),
             visited: None,
         };
@@ -397,6 +419,13 @@ impl Below {
             Some(cursor.map_err(|cause| self.identity.failed_to("read", cause))?)
         };
         Ok(Range::new(&self.identity, order, cached, buffered, resting))
+    }
+
+    /// The entries of a range as of the last commit.
+    pub(super) fn range_committed(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
+        self.engine.index();
+        let nothing = KeyRange::between(Some(b"1"), Some(b"0"));
+        self.layers(range, order, None, self.buffer.range(&nothing, order))
     }
 
     /// The rows of a range, in the order of their keys.

@@ -30,7 +30,7 @@ use crate::state::below::{Below, Passed};
 use crate::state::cache::{Cache, Entry, Taken};
 use crate::state::flushed::Waiting;
 use crate::state::kind::Row;
-use crate::storage::Lease;
+use crate::storage::{Lease, StoreReader};
 use crate::table::Slot;
 
 pub use cache::CacheBudget;
@@ -198,6 +198,17 @@ impl State {
         Ok(self.below.read(key, &mut self.value)?.then_some(&self.value))
     }
 
+    /// The value of `key` as of the last commit.
+    pub fn peek_committed(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
+        Ok(self.below.read_committed(key, &mut self.value)?.then_some(&self.value))
+    }
+
+    /// Makes handles with which other threads read what is committed; `None` if the store's entries are its own alone, as
+    /// they are in memory.
+    pub fn share(&self) -> Option<StoreReader> {
+        self.below.share()
+    }
+
     /// Sets or, with `None`, deletes the value of `key`.
     pub fn put(&mut self, write: &mut Write<'_>, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let Some(cache) = &mut self.cache else {
@@ -222,6 +233,11 @@ impl State {
     pub fn range(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
         self.index();
         self.indexed_range(range, order)
+    }
+
+    /// The entries of a range as of the last commit.
+    pub fn range_committed(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
+        self.below.range_committed(range, order)
     }
 
     /// Prepares for [`indexed_range`](Self::indexed_range).

@@ -1,6 +1,7 @@
 //! A process's state directory and the stores in it.
 
 mod directory;
+mod java;
 mod rocks_options;
 
 #[cfg(test)]
@@ -32,7 +33,7 @@ pub enum PersistentEngine {
     /// fjall: pure Rust, one database for the whole process. Needs the feature `fjall`, which is on by default.
     #[cfg_attr(not(feature = "rocksdb"), default)]
     Fjall,
-    /// RocksDB: one database per store, in Java's place. Needs the feature `rocksdb`.
+    /// RocksDB: one database per store. Needs the feature `rocksdb`.
     #[cfg_attr(feature = "rocksdb", default)]
     RocksDb,
 }
@@ -60,23 +61,32 @@ struct Shared {
     /// Dropped, and so closed, before the directory is unlocked.
     home: Option<Box<dyn Home>>,
     open: Mutex<BTreeSet<(String, String)>>,
+    /// The tasks of which it was said that Java has state of them.
+    told: Mutex<BTreeSet<String>>,
     directory: Option<Directory>,
 }
 
 /// In whose name global stores are kept.
 pub const GLOBAL: &str = "global";
 
-/// Makes handles with which other threads read a global store.
+/// Makes handles with which other threads read a store.
 #[derive(Clone)]
-pub struct GlobalReader {
+pub struct StoreReader {
     identity: Identity,
     new: Arc<NewReader>,
 }
 
-impl GlobalReader {
+impl StoreReader {
     /// The store, to be read: it is as of its last commit, and goes on when it is [refreshed](State::refresh).
     pub fn state(&self) -> Result<State> {
         State::reader(self.identity.clone(), (self.new)())
+    }
+
+    pub(crate) fn new(identity: Identity, new: NewReader) -> Self {
+        Self {
+            identity,
+            new: Arc::new(new),
+        }
     }
 
     /// The store's name.
@@ -108,6 +118,7 @@ impl Storage {
         Self(Arc::new(Shared {
             home,
             open: Mutex::new(BTreeSet::new()),
+            told: Mutex::new(BTreeSet::new()),
             directory,
         }))
     }
@@ -153,7 +164,11 @@ impl Storage {
                     Some(_) => Rebuild::Possible,
                     None => Rebuild::Impossible,
                 };
-                open(&**home, &mut identity, changelog.as_ref(), rebuild)?
+                let engine = open(&**home, &mut identity, changelog.as_ref(), rebuild)?;
+                if engine.offset().is_none() {
+                    self.tell_of_java(&identity);
+                }
+                engine
             }
             _ => Box::new(MemoryEngine::default()),
         };
@@ -169,7 +184,7 @@ impl Storage {
     }
 
     /// Opens a global store, which one thread fills and all may read.
-    pub fn global(&self, spec: &StoreSpec) -> Result<(State, GlobalReader)> {
+    pub fn global(&self, spec: &StoreSpec) -> Result<(State, StoreReader)> {
         let mut identity = Identity {
             kind: spec.kind,
             store: spec.name.clone(),
@@ -186,10 +201,7 @@ impl Storage {
         let new = engine
             .share()
             .expect("every engine but the one in memory, of which there is a shared one, can be shared");
-        let reader = GlobalReader {
-            identity: identity.clone(),
-            new: Arc::new(new),
-        };
+        let reader = StoreReader::new(identity.clone(), new);
         let state = State::new(Parts {
             identity,
             changelog: None,
@@ -252,6 +264,23 @@ impl Storage {
         info!(task, store, "state deleted");
         home.delete_store(task, store)
             .map_err(|source| self.failed_to("delete a store in", source))
+    }
+
+    /// Says, once for each task, that a store begins empty that Java has in the same directory.
+    fn tell_of_java(&self, identity: &Identity) {
+        let Some(directory) = &self.0.directory else { return };
+        let Some(path) = java::store(directory.path(), &identity.task, &identity.store) else {
+            return;
+        };
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(identity.task.clone()) {
+            warn!(
+                task = identity.task,
+                directory = %directory.path().join(&identity.task).display(),
+                store = %path.display(),
+                "state that Kafka Streams in Java wrote is left as it is, and rebuilt here from the changelogs"
+            );
+        }
     }
 
     fn lease(&self, store: &str, task: &str) -> Result<Lease> {

@@ -357,3 +357,32 @@ fn a_damaged_journal_is_refused_and_named() {
     assert!(matches!(&refused, Error::Damaged { .. }), "{refused:?}");
     assert!(refused.to_string().ends_with("/app/fjall are damaged"), "{refused}");
 }
+
+#[test]
+fn what_java_left_is_neither_taken_nor_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = directory.path().join("app");
+    let java = ["0_1/rocksdb/store", "0_1/windows/windows.0"].map(|place| app.join(place));
+    for place in &java {
+        fs::create_dir_all(place).unwrap();
+        fs::write(place.join("CURRENT"), "MANIFEST-000005\n").unwrap();
+    }
+    fs::write(app.join("0_1/.checkpoint"), "0\n1\nlog 1 41\n").unwrap();
+    assert!(super::java::store(&app, "0_1", "store").is_some_and(|found| found == java[0]));
+    assert!(super::java::store(&app, "0_1", "windows").is_some());
+    assert_eq!(super::java::store(&app, "0_1", "other"), None);
+    assert_eq!(super::java::store(&app, "0_2", "store"), None);
+
+    let storage = open(directory.path());
+    assert!(storage.tasks().unwrap().is_empty(), "nothing of ours");
+    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+    assert_eq!(store.offset(), None);
+    put(&mut store, "a", "1");
+    store.commit(Some(1)).unwrap();
+    store.close().unwrap();
+    storage.delete("0_1").unwrap();
+    for place in &java {
+        assert_eq!(fs::read_to_string(place.join("CURRENT")).unwrap(), "MANIFEST-000005\n");
+    }
+    assert!(app.join("0_1/.checkpoint").exists());
+}

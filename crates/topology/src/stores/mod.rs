@@ -17,6 +17,7 @@ mod entries;
 mod front;
 mod join_rows;
 mod key_value;
+mod read;
 mod session;
 mod suppression;
 mod timed;
@@ -31,6 +32,7 @@ pub use join_rows::{JoinRow, JoinRows, JoinRowsFront, JoinRowsView, JoinSide, Jo
 pub use key_value::{KeyValueStore, KeyValueView};
 pub use kstreams_store::PutOutcome;
 pub use kstreams_store::state::kind::BufferTotals;
+pub use read::ReadableStore;
 pub use session::{SessionEntries, SessionFront, SessionStore, SessionView};
 pub use suppression::{SuppressBuffer, SuppressBufferView, SuppressedChange};
 pub use timed::{ClosedEntries, WindowEntries, WindowedEntries};
