@@ -150,7 +150,7 @@ fn built(name: &str) -> PathBuf {
                 "--bins",
                 "--examples",
                 // Those of this crate, so that libraries are not built a second time.
-                "--features=kstreams/json,kstreams/avro,kstreams/protobuf",
+                "--features=kstreams/json,kstreams/avro,kstreams/protobuf,kstreams/fault-injection",
                 "-p",
                 "kstreams",
                 "-p",

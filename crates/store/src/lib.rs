@@ -7,10 +7,11 @@
 //! Map, in reading order: `context` and `output` (what a task lends to its stores), `spec` (what a store is), `range`
 //! (which keys a read wants), `record` (what changelogs hold), `layout` (how values become bytes), `table` (the map inside
 //! everything), `engine` (where entries rest), `state` (the write path, the cache, the merge of reads; in `state::kind`
-//! versions and buffers, whose rows are not their changelog's records), `storage` (the directory).
+//! versions and buffers, whose rows are not their changelog's records), `storage` (the directory), `fault` (where tests let the process die).
 
 pub mod context;
 pub mod error;
+pub mod fault;
 pub mod layout;
 pub mod output;
 pub mod range;

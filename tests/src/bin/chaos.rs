@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use kstreams_tests::chaos::application;
 use kstreams_tests::chaos::brokers::{self, Kind};
+use kstreams_tests::chaos::event::Dice;
 use kstreams_tests::chaos::run::{Plan, run};
 
 fn main() -> ExitCode {
@@ -33,9 +34,10 @@ fn command(arguments: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
                 ["kafka"] => Kind::Kafka,
                 _ => return Err("the broker is \"embedded\" or \"kafka\"".into()),
             };
+            let seed = seed.parse()?;
             let plan = Plan {
-                rounds: rounds.parse()?,
-                seed: seed.parse()?,
+                rounds: Dice::rounds(seed, rounds.parse()?),
+                seed,
                 kind,
                 program: std::env::current_exe()?,
             };

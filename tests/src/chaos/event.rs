@@ -53,7 +53,7 @@ pub struct Dice(u64);
 
 impl Dice {
     /// Dice that fall as this seed wants.
-    pub fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -78,8 +78,14 @@ impl Dice {
         if self.number(3) == 0 { Fall::Stop } else { Fall::Kill }
     }
 
+    /// So many rounds from a seed.
+    pub fn rounds(seed: u64, count: usize) -> Vec<Round> {
+        let mut dice = Self::new(seed);
+        (0..count).map(|_| dice.round()).collect()
+    }
+
     /// The next round.
-    pub fn round(&mut self) -> Round {
+    fn round(&mut self) -> Round {
         let events = match self.number(100) {
             0..40 => vec![self.kill()],
             40..47 => vec![self.stop()],
@@ -167,10 +173,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_rounds_and_every_kind_of_them() {
-        let rounds = |seed| {
-            let mut dice = Dice::new(seed);
-            (0..300).map(|_| dice.round()).collect::<Vec<_>>()
-        };
+        let rounds = |seed| Dice::rounds(seed, 300);
         assert_eq!(rounds(7), rounds(7));
         assert_ne!(rounds(7), rounds(8));
         let kinds: std::collections::BTreeSet<_> = rounds(7).iter().map(Round::kind).collect();

@@ -27,6 +27,8 @@ pub struct Evidence {
     pub restored_by_the_last_max: u64,
     /// Records restored because another process had written them, or because the state was never here.
     pub restored_from_others: u64,
+    /// How often a process took tasks on again, after the group had counted it out: a zombie that came back to life.
+    pub returned: usize,
     /// What must not be.
     pub complaints: Vec<String>,
 }
@@ -55,6 +57,7 @@ pub fn read(client: &Client, logs: &[impl AsRef<Path>]) -> Evidence {
     for (process, log) in logs.iter().enumerate() {
         let text = std::fs::read_to_string(log).expect("a process writes its log");
         evidence.complaints.extend(complaints(process, &text));
+        evidence.returned += returned(&text);
         taken.extend(taken_on(process, &text));
     }
     taken.sort_by(|one, other| one.time.cmp(&other.time));
@@ -82,6 +85,22 @@ fn complaints(process: usize, log: &str) -> Vec<String> {
     let tells = |line: &&str| DELETED.iter().any(|what| line.contains(what));
     let lines = log.lines().filter(tells);
     lines.map(|line| format!("process {process}: {line}")).collect()
+}
+
+/// How often a process took tasks on after it was counted out.
+fn returned(log: &str) -> usize {
+    let (mut times, mut is_out) = (0, false);
+    for line in log.lines() {
+        if line.contains("the group counts this thread out") {
+            is_out = true;
+        } else if line.starts_with("=== ") {
+            is_out = false;
+        } else if is_out && line.contains(": state restored ") {
+            is_out = false;
+            times += 1;
+        }
+    }
+    times
 }
 
 /// The tasks that a process took on, from its log.
@@ -120,15 +139,12 @@ fn transactions(client: &Client, changelog: &str) -> Vec<(i64, i64)> {
     };
     let partition = TopicPartition::new(TopicName::from(topic), number.parse().unwrap_or_default());
     let mut runs: Vec<(i64, i64)> = Vec::new();
-    outputs::read(
-        client,
-        &[partition],
-        Isolation::ReadCommitted,
-        |_, offset, _, _| match runs.last_mut() {
-            Some((_, last)) if *last + 1 == offset => *last = offset,
-            _ => runs.push((offset, offset)),
-        },
-    );
+    outputs::read(client, &[partition], Isolation::ReadCommitted, |_, record| {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == record.offset => *last = record.offset,
+            _ => runs.push((record.offset, record.offset)),
+        }
+    });
     runs
 }
 
@@ -217,6 +233,13 @@ mod tests {
             (2, "1_0", Some(&gap))
         );
         assert_eq!(complaints(2, LOG).len(), 1);
+        let zombie = format!("... the group counts this thread out; ...\n{LOG}");
+        assert_eq!(
+            (returned(LOG), returned(&zombie)),
+            (0, 0),
+            "a process that was started anew is no zombie"
+        );
+        assert_eq!(returned(&zombie.replace("=== started\n", "")), 1);
     }
 
     fn taken(process: usize, from: i64, to: i64) -> Taken {

@@ -53,13 +53,39 @@ impl Process {
 
     /// Starts it.
     pub fn start(&mut self) {
+        self.child = Some(self.spawn(&[]));
+    }
+
+    /// Starts it, and waits until it has died at this fault point, written as `commit:3@7`.
+    pub fn die_at(&mut self, point: &str) {
+        let mut child = self.spawn(&[("KSTREAMS_FAULT", point)]);
+        let deadline = Instant::now() + STOP_MAX;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let log = self.log();
+        assert!(
+            status.code().is_none() && Instant::now() < deadline,
+            "{point} was not reached, see {}",
+            log.display()
+        );
+    }
+
+    fn spawn(&self, environment: &[(&str, &str)]) -> Child {
         let mut log = File::options()
             .create(true)
             .append(true)
             .open(self.log())
             .expect("the folder can be written to");
         writeln!(log, "=== started").expect("the log can be written to");
-        let child = Command::new(&self.program)
+        Command::new(&self.program)
+            .envs(environment.iter().copied())
             .args(["app", &self.bootstrap])
             .arg(self.state())
             .args(&self.more)
@@ -67,8 +93,7 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("the process starts");
-        self.child = Some(child);
+            .expect("the process starts")
     }
 
     /// Ends it.

@@ -7,6 +7,7 @@ use kstreams::{TopicName, TopicPartition};
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
 use kstreams_client::{Client, ConsumerConfig, ConsumerEvent, Start};
+use kstreams_wire::batch::RawRecord;
 
 use super::model::Values;
 
@@ -21,25 +22,14 @@ pub fn partitions(topic: &str, count: i32) -> Vec<TopicPartition> {
         .collect()
 }
 
-/// Hands every record of these partitions to `take`: partition, offset, key, value. Up to where they end now, as far as
-/// the isolation lets see.
+/// Hands every record of these partitions to `take`, up to where they end now, as far as the isolation lets see.
 pub fn read(
     client: &Client,
     partitions: &[TopicPartition],
     isolation: Isolation,
-    mut take: impl FnMut(&TopicPartition, i64, String, String),
+    mut take: impl FnMut(&TopicPartition, &RawRecord<'_>),
 ) {
-    let wanted: Vec<_> = partitions
-        .iter()
-        .map(|partition| (partition.clone(), OffsetSpec::Latest))
-        .collect();
-    let ends: BTreeMap<TopicPartition, i64> = client
-        .admin()
-        .list_offsets(&wanted, isolation)
-        .expect("a broker")
-        .into_iter()
-        .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))
-        .collect();
+    let ends = ends(client, partitions, isolation);
     let mut consumer = client.consumer(ConsumerConfig {
         isolation,
         ..ConsumerConfig::default()
@@ -50,11 +40,10 @@ pub fn read(
         .collect();
     consumer.assign(&starts);
     let deadline = Instant::now() + READ_MAX;
-    let is_behind = |(partition, end): (&TopicPartition, &i64), position: Option<i64>| {
-        let _ = partition;
-        *end > 0 && position.is_none_or(|at| at < *end)
-    };
-    while ends.iter().any(|end| is_behind(end, consumer.position(end.0))) {
+    while ends
+        .iter()
+        .any(|(partition, end)| *end > 0 && consumer.position(partition).is_none_or(|at| at < *end))
+    {
         assert!(Instant::now() < deadline, "{partitions:?} cannot be read to their ends");
         for event in consumer.poll(Duration::from_millis(100)) {
             let ConsumerEvent::Fetched { partition, records, .. } = event else {
@@ -62,18 +51,31 @@ pub fn read(
             };
             for mut batch in records {
                 while let Some(record) = batch.next().expect("a good batch") {
-                    take(&partition, record.offset, text(record.key), text(record.value));
+                    take(&partition, &record);
                 }
             }
         }
     }
 }
 
+/// Where these partitions end, as far as the isolation lets see.
+pub fn ends(client: &Client, partitions: &[TopicPartition], isolation: Isolation) -> BTreeMap<TopicPartition, i64> {
+    let wanted: Vec<_> = partitions
+        .iter()
+        .map(|partition| (partition.clone(), OffsetSpec::Latest))
+        .collect();
+    let listed = client.admin().list_offsets(&wanted, isolation).expect("a broker");
+    listed
+        .into_iter()
+        .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))
+        .collect()
+}
+
 /// The values of each key of a topic.
 pub fn values(client: &Client, topic: &str, count: i32, isolation: Isolation) -> Values {
     let mut values = Values::new();
-    read(client, &partitions(topic, count), isolation, |_, _, key, value| {
-        values.entry(key).or_default().push(value);
+    read(client, &partitions(topic, count), isolation, |_, record| {
+        values.entry(text(record.key)).or_default().push(text(record.value));
     });
     values
 }

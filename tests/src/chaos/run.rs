@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kstreams::TopicName;
@@ -12,7 +13,7 @@ use kstreams_client::admin::NewTopic;
 use kstreams_client::consume::Isolation;
 
 use super::brokers::{Broker, Fall, Kind};
-use super::event::{Blow, Dice, PROCESSES, Round, Target};
+use super::event::{Blow, PROCESSES, Round, Target};
 use super::evidence::{self, Evidence};
 use super::feed::Feed;
 use super::fleet::Process;
@@ -32,9 +33,9 @@ const LINES_MAX: usize = 5;
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How many rounds.
-    pub rounds: usize,
-    /// Where the dice begin.
+    /// What happens, one after the other.
+    pub rounds: Vec<Round>,
+    /// Where the dice began that drew the rounds, if they were drawn: what a repeat needs.
     pub seed: u64,
     /// On which broker.
     pub kind: Kind,
@@ -62,13 +63,12 @@ pub struct Tally {
 pub fn run(plan: &Plan) -> Tally {
     let folder = fresh_folder(plan);
     fs::create_dir_all(&folder).expect("the folder can be made");
+    log_to(&folder);
     let mut world = World::start(plan, &folder);
-    let mut dice = Dice::new(plan.seed);
     let mut kinds = BTreeMap::new();
-    for number in 1..=plan.rounds {
-        let round = dice.round();
+    for (number, round) in (1..).zip(&plan.rounds) {
         let before = Instant::now();
-        let settled = world.play(&round);
+        let settled = world.play(round);
         println!(
             "round {number}: {} in {:.1} s: {:?}",
             round.kind(),
@@ -82,6 +82,17 @@ pub fn run(plan: &Plan) -> Tally {
         }
     }
     world.finish(kinds)
+}
+
+/// The driver's own clients are part of what is tried out: what they do is written down, too. Only the first run of a process
+/// can have that.
+fn log_to(folder: &Path) {
+    let log = fs::File::create(folder.join("driver.log")).expect("the folder can be written to");
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter("info,kstreams_client::produce=debug")
+        .with_writer(Mutex::new(log))
+        .with_ansi(false)
+        .try_init();
 }
 
 fn fresh_folder(plan: &Plan) -> PathBuf {
@@ -301,6 +312,11 @@ fn input(topic: &str, numbers: u64) -> model::Values {
 }
 
 impl Tally {
+    /// What logs and state directories told.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// Whether everything was as it must be.
     pub fn is_good(&self) -> bool {
         self.faults.is_empty()

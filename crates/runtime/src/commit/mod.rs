@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use kstreams_client::Consumer;
 use kstreams_client::group::Committed;
+use kstreams_store::fault;
 use kstreams_task::ActiveTask;
 use kstreams_topology::TaskId;
 use kstreams_wire::TopicPartition;
@@ -44,10 +45,14 @@ pub(crate) fn commit(
 ) -> Done {
     tasks.retain(|(_, task)| task.commit_needed());
     let mut done = Done::default();
+    if !tasks.is_empty() {
+        fault::reach("commit:1");
+    }
     prepare(&mut tasks, output, &mut done);
     if tasks.is_empty() {
         return done;
     }
+    fault::reach("commit:2");
     let ids: BTreeSet<TaskId> = tasks.iter().map(|(id, _)| *id).collect();
     let offsets = committable(&tasks);
     let delivered = output.flush();
@@ -55,11 +60,15 @@ pub(crate) fn commit(
         .iter()
         .map(|(partition, committed)| (partition.clone(), committed.offset));
     let numbers = numbers.collect();
-    let committed = delivered.and_then(|()| commit_offsets(offsets, output, consumer, limit));
+    let committed = delivered.and_then(|()| {
+        fault::reach("commit:3");
+        commit_offsets(offsets, output, consumer, limit)
+    });
     if let Err(error) = committed {
         done.failures.push(Failure::of_output(ids, error));
         return done;
     }
+    fault::reach("commit:5");
     done.tasks = ids;
     done.offsets = numbers;
     for (id, task) in &mut tasks {
@@ -67,6 +76,7 @@ pub(crate) fn commit(
             done.failures.push(Failure::within(*id, Hurdle::Commit, source));
         }
     }
+    fault::reach("commit:6");
     done
 }
 
@@ -76,7 +86,10 @@ fn prepare(tasks: &mut Vec<(TaskId, &mut ActiveTask)>, output: &mut ProducerOutp
     tasks.retain_mut(|(id, task)| {
         output.serve(*id);
         match task.prepare_commit(output) {
-            Ok(()) => true,
+            Ok(()) => {
+                fault::reach("commit:1+");
+                true
+            }
             Err(source) => {
                 done.failures.push(Failure::within(*id, Hurdle::Commit, source));
                 false

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kstreams_client::{Committed, GroupMetadata, Producer, ProducerRecord, ProducerTopic};
-use kstreams_store::{Output, OutputError, OutputRecord, TopicId};
+use kstreams_store::{Output, OutputError, OutputRecord, TopicId, fault};
 use kstreams_topology::TaskId;
 use kstreams_topology::graph::ProductionHandler;
 use kstreams_wire::{TopicName, TopicPartition};
@@ -88,6 +88,7 @@ impl ProducerOutput {
         if !offsets.is_empty() {
             self.producer.send_offsets(offsets, &group?)?;
         }
+        fault::reach("commit:4");
         self.producer.commit_transaction()
     }
 

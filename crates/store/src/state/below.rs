@@ -5,6 +5,7 @@ use std::mem;
 use crate::context::RecordContext;
 use crate::engine::{Batch, Cause, Engine};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::identity::Identity;
 use crate::layout;
 use crate::layout::timed::{Rest, Rows, SEEN};
@@ -301,8 +302,10 @@ impl Below {
         if self.buffer.is_empty() && offset == self.engine.offset() && self.unsaved_id.is_none() {
             return Ok(());
         }
+        fault::reach("store:1");
         let written = self.write_buffer(offset, &[]);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
+        fault::reach("store:2");
         self.offset = offset;
         self.unsaved_id = None;
         if let Some(seen) = &mut self.seen {
