@@ -9,7 +9,7 @@ use kstreams_client::consume::Isolation;
 use kstreams_client::{Client, ConsumerConfig, ConsumerEvent, Start};
 use kstreams_wire::batch::RawRecord;
 
-use super::model::Values;
+use super::model::{PARTITIONS, Values};
 
 /// How long reading a topic may take.
 const READ_MAX: Duration = Duration::from_secs(120);
@@ -78,6 +78,27 @@ pub fn values(client: &Client, topic: &str, count: i32, isolation: Isolation) ->
         values.entry(text(record.key)).or_default().push(text(record.value));
     });
     values
+}
+
+/// Where the numbers of an input partition are not in order: a line for each partition of the topic.
+pub fn disorder(client: &Client, topic: &str) -> Vec<String> {
+    let mut latest: BTreeMap<i32, u64> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    read(
+        client,
+        &partitions(topic, PARTITIONS),
+        Isolation::ReadUncommitted,
+        |at, record| {
+            let number = text(record.value).parse().unwrap_or_default();
+            let latest = latest.entry(at.partition).or_insert(number);
+            if number < *latest {
+                let line = format!("{at}: {number} came behind {latest}, at offset {}", record.offset);
+                found.entry(at.partition).or_insert(line);
+            }
+            *latest = number;
+        },
+    );
+    found.into_values().collect()
 }
 
 /// Bytes as text.

@@ -264,6 +264,7 @@ impl World {
             let found = outputs::values(client, topic, PARTITIONS, Isolation::ReadUncommitted);
             self.faults
                 .extend(model::differences(topic, &input(topic, numbers), &found, LINES_MAX));
+            self.faults.extend(outputs::disorder(client, topic));
         }
         let seen = self.watch.stop();
         self.faults.extend(

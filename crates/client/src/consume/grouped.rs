@@ -64,9 +64,12 @@ impl Consumer {
         })
     }
 
-    /// True while the group's next generation is being made.
+    /// True while the group's next generation is being made, and until the next poll tells what came of it: nothing can be
+    /// committed meanwhile.
     pub fn is_rebalancing(&self) -> bool {
-        self.member.as_ref().is_some_and(Member::is_rebalancing)
+        let Some(member) = &self.member else { return false };
+        let is_current = |identity: &GroupMetadata| *identity == member.metadata();
+        member.is_rebalancing() || !self.identity.as_ref().is_some_and(is_current)
     }
 
     /// Leaves the group, if it joined one, and waits up to `limit` for the coordinator to hear it.
@@ -160,6 +163,8 @@ mod tests {
         let mut next = || {
             let events = consumer.poll(Duration::from_secs(60));
             assert_eq!(events.len(), 1, "{events:?}");
+            // The membership itself still looks for its coordinator.
+            assert!(consumer.is_rebalancing());
             consumer
                 .group_metadata()
                 .map(|member| (member.generation, member.member_id))
