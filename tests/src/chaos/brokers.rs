@@ -17,7 +17,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// What a real Kafka is told besides: what the short time-outs need.
 const KAFKA_PROPERTIES: &str = "group.min.session.timeout.ms=1000\n\
     transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n\
-    transaction.max.timeout.ms=900000";
+    broker.heartbeat.interval.ms=500\n\
+    broker.session.timeout.ms=2000";
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
