@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use kstreams::errors::ErrorHandlers;
 use kstreams::{DefaultSerde, Nullable, StreamsBuilder};
 use kstreams_test_driver::{TopologyTestDriver, record};
 
@@ -19,10 +20,22 @@ pub(crate) struct Tour {
 
 impl Tour {
     /// Builds the program and starts it.
+    #[allow(
+        dead_code,
+        reason = "each example compiles this file for itself, and some have handlers"
+    )]
     pub(crate) fn of(builder: StreamsBuilder) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::handled(builder, ErrorHandlers::default())
+    }
+
+    /// Builds the program and starts it with these handlers of errors.
+    pub(crate) fn handled(
+        builder: StreamsBuilder,
+        handlers: ErrorHandlers,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let topology = builder.build()?;
         Ok(Self {
-            driver: TopologyTestDriver::builder(topology).build()?,
+            driver: TopologyTestDriver::builder(topology).handlers(handlers).build()?,
             shows: Vec::new(),
         })
     }

@@ -57,6 +57,11 @@ fn json_orders() {
 }
 
 #[test]
+fn dead_letters() {
+    check("dead_letters");
+}
+
+#[test]
 fn late_data() {
     check("late_data");
 }
