@@ -13,6 +13,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
     DBRawIterator, ErrorKind as RocksErrorKind, FlushOptions, LogLevel, Options, ReadOptions, WriteBatch,
 };
+use tracing::warn;
 
 use crate::engine::shared::{ReadOnly, Reads};
 use crate::engine::{Batch, Cause, Cursor, DAMAGED, Damaged, Engine, Home, NewReader, Opened, Place};
