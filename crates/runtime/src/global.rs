@@ -350,7 +350,9 @@ impl GlobalThread {
                 let applied = task.update(&partition, records, next_offset, now_ms());
                 applied.map(Applied::Records).map_err(failed)
             }
-            ConsumerEvent::OutOfRange { partition, offset } => Ok(Applied::OutOfRange(partition, offset)),
+            ConsumerEvent::OutOfRange { partition, offset } | ConsumerEvent::CutOff { partition, offset, .. } => {
+                Ok(Applied::OutOfRange(partition, offset))
+            }
             ConsumerEvent::NoOffset { partition } => Ok(Applied::OutOfRange(partition, -1)),
             ConsumerEvent::Error(source) => Err(Error::Client {
                 action: "read the topics of global stores".to_owned(),

@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) offset: i64,
     pub(crate) bytes_max: usize,
     pub(crate) leader_epoch: i32,
+    /// The epoch of what the client read last, or -1.
+    pub(crate) last_epoch: i32,
 }
 
 impl Wanted {
@@ -182,6 +184,7 @@ mod tests {
             offset: 0,
             bytes_max: 1,
             leader_epoch: -1,
+            last_epoch: -1,
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Context;
 use super::fetch_answer::{Answer, PartitionAnswer};
 use crate::coordinate::sessions::{Opened, Opening, Told, TopicKey, Wanted};
-use crate::log::{Isolation, Limit};
+use crate::log::{Isolation, Limit, PartitionLog};
 use crate::node::Node;
 use crate::topics::{Topic, Topics};
 
@@ -67,6 +67,7 @@ fn opening(context: &Context, request: FetchRequest) -> Opening {
             offset: partition.fetch_offset,
             bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
             leader_epoch: partition.current_leader_epoch,
+            last_epoch: partition.last_fetched_epoch,
         }));
     }
     let mut forgotten = Vec::new();
@@ -112,7 +113,7 @@ impl Waiting<'_> {
         let mut bytes = 0;
         for wanted in self.wanted {
             match readable(topics, wanted, self.isolation) {
-                Ok(more) => bytes += more,
+                Ok(more) => bytes = u64::saturating_add(bytes, more),
                 Err(_) => return true,
             }
             if bytes >= self.bytes_min {
@@ -128,6 +129,10 @@ fn readable(topics: &Topics, wanted: &Wanted, isolation: Isolation) -> Result<u6
         .log(wanted.partition)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     check_epoch(wanted.leader_epoch, log.epoch())?;
+    // That the log was cut off is to be told at once.
+    if divergence(&log, wanted)?.is_some() {
+        return Ok(u64::MAX);
+    }
     if wanted.offset < log.start() || wanted.offset > log.end() {
         return Err(ResponseError::OffsetOutOfRange);
     }
@@ -160,7 +165,7 @@ fn read(node: &Rc<Node>, opened: &Opened, isolation: Isolation, bytes_max: usize
         if bytes > 0 {
             served.insert(place);
         }
-        if bytes > 0 || is_news || !opened.incremental {
+        if bytes > 0 || is_news || !opened.incremental || answer.divergence.is_some() {
             answers.push(answer);
         }
     }
@@ -182,12 +187,26 @@ fn read_one(topics: &Topics, wanted: &Wanted, isolation: Isolation, left: Limit)
     if let Err(error) = check_epoch(wanted.leader_epoch, log.epoch()) {
         return refused(error);
     }
-    if wanted.offset < log.start() || wanted.offset > log.end() {
+    let marks = PartitionAnswer {
+        start: log.start(),
+        end: log.end(),
+        stable_end: log.stable_end(),
+        ..answer
+    };
+    match divergence(&log, wanted) {
+        Ok(None) => {}
+        Ok(divergence) => return PartitionAnswer { divergence, ..marks },
+        Err(error) => {
+            return PartitionAnswer {
+                error: error.code(),
+                ..marks
+            };
+        }
+    }
+    if wanted.offset > log.end() {
         return PartitionAnswer {
-            start: log.start(),
-            end: log.end(),
-            stable_end: log.stable_end(),
-            ..refused(ResponseError::OffsetOutOfRange)
+            error: ResponseError::OffsetOutOfRange.code(),
+            ..marks
         };
     }
     let limit = Limit {
@@ -197,21 +216,34 @@ fn read_one(topics: &Topics, wanted: &Wanted, isolation: Isolation, left: Limit)
     let until = log.end_for(isolation);
     match log.read(wanted.offset, until, limit) {
         Ok(slices) => PartitionAnswer {
-            start: log.start(),
-            end: log.end(),
-            stable_end: log.stable_end(),
             aborted: match isolation {
                 Isolation::ReadCommitted => log.aborted_between(wanted.offset, until),
                 Isolation::ReadUncommitted => Vec::new(),
             },
             slices,
-            ..answer
+            ..marks
         },
         Err(error) => {
             tracing::error!(%error, partition = wanted.partition, "could not read a log");
             refused(ResponseError::KafkaStorageError)
         }
     }
+}
+
+/// Where the log parts from what the client read: the last epoch they have in common, and its end.
+fn divergence(log: &PartitionLog, wanted: &Wanted) -> Result<Option<(i32, i64)>, ResponseError> {
+    if wanted.offset < log.start() {
+        return Err(ResponseError::OffsetOutOfRange);
+    }
+    if wanted.last_epoch < 0 {
+        return Ok(None);
+    }
+    // An epoch that is still to come: this is another log altogether.
+    let common = log
+        .end_of_epoch(wanted.last_epoch)
+        .ok_or(ResponseError::OffsetOutOfRange)?;
+    let (epoch, end) = common;
+    Ok((epoch < wanted.last_epoch || end < wanted.offset).then_some(common))
 }
 
 fn topic_of<'a>(topics: &'a Topics, key: &TopicKey) -> Option<&'a Topic> {

@@ -31,6 +31,8 @@ pub(super) struct PartitionAnswer {
     pub(super) stable_end: i64,
     pub(super) aborted: Vec<Aborted>,
     pub(super) slices: Vec<Bytes>,
+    /// Where the log parts from what the reader has: an epoch, and its end.
+    pub(super) divergence: Option<(i32, i64)>,
 }
 
 impl PartitionAnswer {
@@ -45,6 +47,7 @@ impl PartitionAnswer {
             stable_end: -1,
             aborted: Vec::new(),
             slices: Vec::new(),
+            divergence: None,
         }
     }
 }
@@ -139,7 +142,20 @@ impl Writer {
             self.bytes.put_i32(-1); // preferred read replica
         }
         self.records(partition.slices);
-        self.no_tags();
+        match partition.divergence {
+            Some((epoch, end)) if self.is_flexible() => self.divergence(epoch, end),
+            _ => self.no_tags(),
+        }
+    }
+
+    /// The one tagged field there is, which has no tags itself.
+    fn divergence(&mut self, epoch: i32, end: i64) {
+        const DIVERGING_EPOCH: u8 = 0;
+        const BYTES: u8 = 4 + 8 + 1;
+        self.bytes.put_slice(&[1, DIVERGING_EPOCH, BYTES]);
+        self.bytes.put_i32(epoch);
+        self.bytes.put_i64(end);
+        self.bytes.put_u8(0);
     }
 
     /// The aborted transactions: null for whom they do not matter.

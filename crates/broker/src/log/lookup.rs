@@ -80,7 +80,7 @@ impl PartitionLog {
         let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
         let end = self.epochs.get(after).map_or(self.end, |(_, first)| *first);
         let known = after.checked_sub(1).and_then(|last| self.epochs.get(last));
-        Some(known.map_or((epoch, end.min(self.start)), |(known, _)| (*known, end)))
+        Some(known.map_or((epoch, end.max(self.start)), |(known, _)| (*known, end)))
     }
 
     /// The epoch of the batch that has `offset`.

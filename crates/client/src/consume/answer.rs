@@ -12,6 +12,8 @@ pub(super) struct Read {
     pub(super) records: Vec<Records>,
     /// Behind the last whole batch; the offset asked for if there is none.
     pub(super) next_offset: i64,
+    /// The leader epochs of all whole batches, and where each began.
+    pub(super) leader_epochs: Vec<(i64, i32)>,
     pub(super) bytes: usize,
 }
 
@@ -33,6 +35,7 @@ pub(super) fn read(data: &mut PartitionData, offset: i64, config: &ConsumerConfi
     let mut read = Read {
         records: Vec::new(),
         next_offset: offset,
+        leader_epochs: Vec::new(),
         bytes: 0,
     };
     for batch in batch::split(data.records.take().unwrap_or_default()) {
@@ -52,6 +55,13 @@ pub(super) fn read(data: &mut PartitionData, offset: i64, config: &ConsumerConfi
             batch.verify_crc().map_err(damage)?;
         }
         read.next_offset = header.next_offset();
+        if read
+            .leader_epochs
+            .last()
+            .is_none_or(|(_, epoch)| *epoch != header.leader_epoch)
+        {
+            read.leader_epochs.push((header.base_offset, header.leader_epoch));
+        }
         if aborted.hides(&batch) || header.records == 0 {
             continue;
         }

@@ -174,7 +174,7 @@ impl Fetcher {
 
     fn assign(&mut self, partition: TopicPartition, epoch: u64, start: Start) {
         let mut position = Position::new(epoch, start, self.config.reset);
-        position.leader = self.cluster.known_leader(&partition).map(|leader| leader.node);
+        position.leader = self.cluster.known_leader(&partition);
         if position.state == State::Stopped {
             self.mailbox.put(Letter::NoOffset {
                 partition: partition.clone(),
@@ -192,7 +192,7 @@ impl Fetcher {
     fn find_leaders(&mut self) {
         let mut missing = Vec::new();
         for (partition, position) in &mut self.positions {
-            position.leader = self.cluster.known_leader(partition).map(|leader| leader.node);
+            position.leader = self.cluster.known_leader(partition);
             if position.leader.is_none() && position.state != State::Stopped {
                 missing.push(partition.clone());
             }
@@ -268,7 +268,12 @@ impl Fetcher {
                 (Some(Wait::Long), false) => (Way::Aside, short),
                 _ => continue,
             };
-            let asked = take_off(&mut self.positions, wanted.iter().cloned());
+            let asked = {
+                let offsets = wanted
+                    .iter()
+                    .map(|(partition, point)| (partition.clone(), point.offset));
+                take_off(&mut self.positions, offsets)
+            };
             let (ask, cluster) = match way {
                 Way::Main => {
                     state.main = Some(if wait_ms == long { Wait::Long } else { Wait::Short });

@@ -43,6 +43,13 @@ use fetcher::{Command, Fetcher};
 pub enum Start {
     /// At this offset.
     Offset(i64),
+    /// At this offset, behind a record of this leader epoch: that the log was cut off before it since is noticed.
+    After {
+        /// The offset.
+        offset: i64,
+        /// The leader epoch of the record before it.
+        epoch: i32,
+    },
     /// At the oldest record.
     Beginning,
     /// Behind the newest record.
@@ -72,6 +79,16 @@ pub enum ConsumerEvent {
         partition: TopicPartition,
         /// The position that the log does not have.
         offset: i64,
+    },
+    /// The log was cut off before the position, because brokers were lost (KIP-320): records that were read are gone, and
+    /// others may have taken their offsets. Seek, or give the partition up.
+    CutOff {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position.
+        offset: i64,
+        /// Where the log and what was read part.
+        end: i64,
     },
     /// There is no position, and `auto.offset.reset` is `none`: seek, or give the partition up.
     NoOffset {
@@ -108,8 +125,27 @@ struct Partition {
     paused: bool,
     position: Option<i64>,
     high_watermark: Option<i64>,
+    /// The leader epochs of what was handed out, and where each began.
+    leader_epochs: Vec<(i64, i32)>,
     /// What was fetched while the partition was paused.
     held: Vec<Fetched>,
+}
+
+/// More changes of leaders than anybody has records of in hand.
+const LEADER_EPOCHS_MAX: usize = 64;
+
+impl Partition {
+    fn note_epochs(&mut self, epochs: &[(i64, i32)]) {
+        for (first, epoch) in epochs {
+            if self.leader_epochs.last().is_some_and(|(_, last)| last == epoch) || *epoch < 0 {
+                continue;
+            }
+            if self.leader_epochs.len() == LEADER_EPOCHS_MAX {
+                self.leader_epochs.remove(0);
+            }
+            self.leader_epochs.push((*first, *epoch));
+        }
+    }
 }
 
 /// What the I/O side has to say.
@@ -127,6 +163,12 @@ enum Letter {
         partition: TopicPartition,
         epoch: u64,
         offset: i64,
+    },
+    CutOff {
+        partition: TopicPartition,
+        epoch: u64,
+        offset: i64,
+        end: i64,
     },
     NoOffset {
         partition: TopicPartition,
@@ -146,6 +188,8 @@ struct Fetched {
     partition: TopicPartition,
     epoch: u64,
     records: Vec<Records>,
+    /// Those of all batches, also of such that are not to be seen.
+    leader_epochs: Vec<(i64, i32)>,
     next_offset: i64,
     high_watermark: i64,
 }
@@ -242,6 +286,13 @@ impl Consumer {
         Some((state.high_watermark? - state.position?).max(0))
     }
 
+    /// The leader epoch of the record before this offset, as far as it was handed out: to be committed with the offset.
+    pub fn leader_epoch_before(&self, partition: &TopicPartition, offset: i64) -> Option<i32> {
+        let epochs = &self.partitions.get(partition)?.leader_epochs;
+        let after = epochs.partition_point(|(first, _)| *first < offset);
+        epochs.get(after.checked_sub(1)?).map(|(_, epoch)| *epoch)
+    }
+
     /// Returns as soon as there is something; nothing when the time is up or a [`Waker`] was used. An event of the group is
     /// the last one that a poll hands out: until the next poll the consumer speaks and commits as of that event.
     pub fn poll(&mut self, timeout: Duration) -> Vec<ConsumerEvent> {
@@ -276,7 +327,7 @@ impl Consumer {
     fn begin(&mut self, partition: &TopicPartition, start: Start, paused: bool) {
         self.epochs += 1;
         let position = match start {
-            Start::Offset(offset) => Some(offset),
+            Start::Offset(offset) | Start::After { offset, .. } => Some(offset),
             Start::Beginning | Start::End | Start::ByPolicy => None,
         };
         let state = Partition {
@@ -284,6 +335,10 @@ impl Consumer {
             paused,
             position,
             high_watermark: None,
+            leader_epochs: match start {
+                Start::After { offset, epoch } => vec![(offset - 1, epoch)],
+                _ => Vec::new(),
+            },
             held: Vec::new(),
         };
         self.partitions.insert(partition.clone(), state);
@@ -301,7 +356,8 @@ impl Consumer {
             .values_mut()
             .filter(|state| !state.paused && !state.held.is_empty())
         {
-            for fetched in state.held.drain(..) {
+            for fetched in std::mem::take(&mut state.held) {
+                state.note_epochs(&fetched.leader_epochs);
                 state.position = Some(fetched.next_offset);
                 events.push(fetched.into());
             }
@@ -313,6 +369,7 @@ impl Consumer {
             Letter::Fetched(fetched) => (&fetched.partition, fetched.epoch),
             Letter::Standing { partition, epoch, .. }
             | Letter::OutOfRange { partition, epoch, .. }
+            | Letter::CutOff { partition, epoch, .. }
             | Letter::NoOffset { partition, epoch }
             | Letter::Failed { partition, epoch, .. } => (partition, *epoch),
             Letter::Group(event) => return events.push(self.heard(event.clone())),
@@ -327,6 +384,7 @@ impl Consumer {
                 if state.paused {
                     state.held.push(fetched);
                 } else {
+                    state.note_epochs(&fetched.leader_epochs);
                     state.position = Some(fetched.next_offset);
                     events.push(fetched.into());
                 }
@@ -344,6 +402,9 @@ impl Consumer {
             Letter::OutOfRange { partition, offset, .. } => {
                 events.push(ConsumerEvent::OutOfRange { partition, offset })
             }
+            Letter::CutOff {
+                partition, offset, end, ..
+            } => events.push(ConsumerEvent::CutOff { partition, offset, end }),
             Letter::NoOffset { partition, .. } => events.push(ConsumerEvent::NoOffset { partition }),
             Letter::Failed { error, .. } => events.push(ConsumerEvent::Error(error)),
             Letter::Group(_) => {}

@@ -104,6 +104,9 @@ impl Fetcher {
 
     fn admit(&mut self, one: &Asked, data: &mut PartitionData) {
         match ErrorCode::from(data.error_code) {
+            ErrorCode::NONE if data.diverging_epoch.end_offset >= 0 => {
+                self.cut_off(one, data.diverging_epoch.end_offset)
+            }
             ErrorCode::NONE => self.read(one, data),
             ErrorCode::OFFSET_OUT_OF_RANGE => self.out_of_range(one),
             code if code.is_retriable() => self.retry(one, code.name()),
@@ -139,12 +142,15 @@ impl Fetcher {
             .limit(data.high_watermark, data.last_stable_offset);
         if read.next_offset > one.offset {
             position.state = State::Reading(read.next_offset);
+            let last_epoch = read.leader_epochs.last().map(|(_, epoch)| *epoch);
+            position.last_epoch = last_epoch.filter(|epoch| *epoch >= 0);
             position.buffered_bytes = read.bytes.max(1);
             position.high_watermark = Some(limit);
             self.mailbox.put(Letter::Fetched(Fetched {
                 partition: one.partition.clone(),
                 epoch: one.epoch,
                 records: read.records,
+                leader_epochs: read.leader_epochs,
                 next_offset: read.next_offset,
                 high_watermark: limit,
             }));
@@ -188,12 +194,27 @@ impl Fetcher {
         }
     }
 
+    /// Brokers were lost, and with them records that were read: the log goes on from another place (KIP-320).
+    fn cut_off(&mut self, one: &Asked, end: i64) {
+        let Some(position) = self.positions.get_mut(&one.partition).filter(|p| p.epoch == one.epoch) else {
+            return;
+        };
+        position.state = State::Stopped;
+        self.mailbox.put(Letter::CutOff {
+            partition: one.partition.clone(),
+            epoch: one.epoch,
+            offset: one.offset,
+            end: end.min(one.offset),
+        });
+    }
+
     fn reset(&mut self, one: &Asked, offset: i64) {
         let Some(position) = self.positions.get_mut(&one.partition).filter(|p| p.epoch == one.epoch) else {
             return;
         };
         debug!(partition = %one.partition, offset, "position found");
         position.state = State::Reading(offset);
+        position.last_epoch = None;
         self.stand(one, offset, None);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kstreams_wire::TopicPartition;
 
 use super::{ResetPolicy, Start};
-use crate::cluster::NodeId;
+use crate::cluster::{Leader, NodeId};
 use crate::network::Instant;
 
 /// One assigned partition.
@@ -14,7 +14,9 @@ use crate::network::Instant;
 pub(super) struct Position {
     pub(super) epoch: u64,
     pub(super) state: State,
-    pub(super) leader: Option<NodeId>,
+    pub(super) leader: Option<Leader>,
+    /// The leader epoch of what was read last, if that is known.
+    pub(super) last_epoch: Option<i32>,
     /// A request that concerns it is under way.
     pub(super) in_flight: bool,
     /// The bytes that wait for the application.
@@ -33,6 +35,16 @@ pub(super) enum State {
     Reading(i64),
     /// For the application: there is no position, or reading failed for good.
     Stopped,
+}
+
+/// Where a partition is to be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) offset: i64,
+    /// The epoch of the leader that is asked.
+    pub(super) leader_epoch: i32,
+    /// The leader epoch of what was read last: the broker sees from it if the log was cut off since (KIP-320).
+    pub(super) last_epoch: Option<i32>,
 }
 
 /// An end of a log.
@@ -55,7 +67,7 @@ impl Edge {
 impl Position {
     pub(super) fn new(epoch: u64, start: Start, policy: ResetPolicy) -> Self {
         let state = match start {
-            Start::Offset(offset) => State::Reading(offset),
+            Start::Offset(offset) | Start::After { offset, .. } => State::Reading(offset),
             Start::Beginning => State::Reset(Edge::Earliest),
             Start::End => State::Reset(Edge::Latest),
             Start::ByPolicy => Edge::of(policy).map_or(State::Stopped, State::Reset),
@@ -64,6 +76,10 @@ impl Position {
             epoch,
             state,
             leader: None,
+            last_epoch: match start {
+                Start::After { epoch, .. } => Some(epoch),
+                _ => None,
+            },
             in_flight: false,
             buffered_bytes: 0,
             high_watermark: None,
@@ -76,10 +92,14 @@ impl Position {
         self.retry = Some(now + pause);
     }
 
-    /// The offset to fetch from, if a fetch is due.
-    pub(super) fn fetchable(&self, now: Instant) -> Option<i64> {
+    /// Where to fetch from, if a fetch is due.
+    pub(super) fn fetchable(&self, now: Instant) -> Option<Point> {
         match self.state {
-            State::Reading(offset) if self.is_due(now) && self.buffered_bytes == 0 => Some(offset),
+            State::Reading(offset) if self.is_due(now) && self.buffered_bytes == 0 => Some(Point {
+                offset,
+                leader_epoch: self.leader.map_or(-1, |leader| leader.epoch),
+                last_epoch: self.last_epoch,
+            }),
             _ => None,
         }
     }
@@ -110,7 +130,7 @@ pub(super) fn by_leader<T>(
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (partition, position) in positions {
         if let (Some(leader), Some(value)) = (position.leader, select(position)) {
-            found.entry(leader).or_default().push((partition.clone(), value));
+            found.entry(leader.node).or_default().push((partition.clone(), value));
         }
     }
     found

@@ -11,6 +11,10 @@ use super::{ConsumerConfig, Isolation};
 
 /// The newest version that names topics; later ones use ids, which a re-created topic changes.
 pub(super) const FETCH_VERSION_MAX: i16 = 12;
+/// The first version that says which leader is asked.
+const FETCH_VERSION_EPOCH: i16 = 9;
+/// The first version that says what was read last.
+const FETCH_VERSION_LAST_EPOCH: i16 = 12;
 /// The first version with sessions.
 const FETCH_VERSION_SESSION: i16 = 7;
 
@@ -19,10 +23,19 @@ pub(super) fn fetch(ask: &Ask, config: &ConsumerConfig, limits: Limits, version:
     let topics = by_topic(
         &ask.fetch,
         |(partition, _)| partition,
-        |(partition, offset)| {
-            FetchPartition::default()
+        |(partition, point)| {
+            let wanted = FetchPartition::default();
+            let wanted = match version {
+                ..FETCH_VERSION_EPOCH => wanted,
+                _ => wanted.with_current_leader_epoch(point.leader_epoch),
+            };
+            let wanted = match version {
+                ..FETCH_VERSION_LAST_EPOCH => wanted,
+                _ => wanted.with_last_fetched_epoch(point.last_epoch.unwrap_or(-1)),
+            };
+            wanted
                 .with_partition(partition.partition)
-                .with_fetch_offset(*offset)
+                .with_fetch_offset(point.offset)
                 .with_partition_max_bytes(config.partition_bytes_max)
         },
     );

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use kstreams_wire::TopicPartition;
 use kstreams_wire::code::ErrorCode;
 
+use super::positions::Point;
+
 /// A session with one broker. Pure: says what to send, and is told what came back.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     id: i32,
     /// Counts the requests of a session; 0 asks for a new one.
     epoch: i32,
-    /// What the broker remembers: the offset last asked for.
-    held: BTreeMap<TopicPartition, i64>,
+    /// What the broker remembers: what was last asked for.
+    held: BTreeMap<TopicPartition, Point>,
 }
 
 /// What to send, so that exactly the wanted partitions are fetched.
@@ -20,13 +22,13 @@ pub(super) struct Session {
 pub(super) struct Ask {
     pub(super) id: i32,
     pub(super) epoch: i32,
-    pub(super) fetch: Vec<(TopicPartition, i64)>,
+    pub(super) fetch: Vec<(TopicPartition, Point)>,
     pub(super) forget: Vec<TopicPartition>,
 }
 
 impl Session {
     /// A request outside of any session.
-    pub(super) fn without(wanted: Vec<(TopicPartition, i64)>) -> Ask {
+    pub(super) fn without(wanted: Vec<(TopicPartition, Point)>) -> Ask {
         Ask {
             id: 0,
             epoch: -1,
@@ -36,7 +38,7 @@ impl Session {
     }
 
     /// The next request of the session. One at a time: the next one waits for [`Session::answered`].
-    pub(super) fn ask(&mut self, wanted: Vec<(TopicPartition, i64)>) -> Ask {
+    pub(super) fn ask(&mut self, wanted: Vec<(TopicPartition, Point)>) -> Ask {
         let wanted_map: BTreeMap<_, _> = wanted.iter().cloned().collect();
         let held = std::mem::replace(&mut self.held, wanted_map);
         if self.epoch == 0 {
@@ -52,7 +54,7 @@ impl Session {
             .filter(|partition| !self.held.contains_key(*partition))
             .cloned()
             .collect();
-        let changed = |(partition, offset): &(TopicPartition, i64)| held.get(partition) != Some(offset);
+        let changed = |(partition, point): &(TopicPartition, Point)| held.get(partition) != Some(point);
         let fetch = wanted.into_iter().filter(changed).collect();
         Ask {
             id: self.id,
@@ -90,9 +92,14 @@ impl Session {
 mod tests {
     use super::*;
 
-    fn wanted(list: &[(i32, i64)]) -> Vec<(TopicPartition, i64)> {
+    fn wanted(list: &[(i32, i64)]) -> Vec<(TopicPartition, Point)> {
+        let point = |offset| Point {
+            offset,
+            leader_epoch: 0,
+            last_epoch: None,
+        };
         list.iter()
-            .map(|(partition, offset)| (TopicPartition::new("t", *partition), *offset))
+            .map(|(partition, offset)| (TopicPartition::new("t", *partition), point(*offset)))
             .collect()
     }
 

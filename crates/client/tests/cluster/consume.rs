@@ -1,9 +1,13 @@
 //! What a consumer promises.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kstreams_broker::{Broker, BrokerConfig};
 use kstreams_client::{ConsumerEvent, Start};
 use kstreams_wire::TopicName;
+use kstreams_wire::batch;
 
 use super::{Got, broker, client, consumer, partition, poll_until, produce, producer};
 
@@ -191,4 +195,70 @@ fn deleted_records_are_skipped_by_policy() {
     consumer.assign(&[(t.clone(), Start::Offset(10))]);
     let got = poll_until(&mut consumer, |got| got.count() == 40);
     assert_eq!(got.values[&t][0].0, 60);
+}
+
+/// Cuts the last batch off the only file of partition 0 of topic `t`.
+fn cut_off_last_batch(data: &Path) {
+    let file = data.join("logs/t-0/00000000000000000000.log");
+    let bytes = fs::read(&file).unwrap();
+    let last = batch::split(bytes.clone().into()).last().unwrap().unwrap();
+    fs::write(file, &bytes[..bytes.len() - last.bytes().len()]).unwrap();
+}
+
+#[test]
+fn a_reader_notices_that_what_it_has_read_was_lost() {
+    let data = tempfile::tempdir().unwrap();
+    let config = BrokerConfig {
+        data: Some(data.path().to_owned()),
+        ..BrokerConfig::default()
+    };
+    let broker = Broker::start(config.clone()).unwrap();
+    broker.create_topic("t", 1, &[]).unwrap();
+    let addr = broker.addr();
+    let client = client(&addr.to_string());
+    let mut producer = producer(&client, &[("linger.ms", "0")]);
+    let topic = producer.topic(&TopicName::new("t"));
+    for number in 0..3 {
+        produce(&mut producer, topic, number..number + 1).unwrap();
+        producer.flush().unwrap();
+    }
+    let place = partition("t", 0);
+    let mut reader = consumer(&client, &[]);
+    reader.assign(&[(place.clone(), Start::Beginning)]);
+    poll_until(&mut reader, |got| got.count() == 3);
+    assert_eq!(reader.leader_epoch_before(&place, 3), Some(0));
+    // As if the machine had failed before the last batch was on the disk, and others came after.
+    drop(broker);
+    cut_off_last_batch(data.path());
+    let broker = Broker::start(BrokerConfig { listen: addr, ..config }).unwrap();
+    let mut late = crate::producer(&client, &[("linger.ms", "0")]);
+    let topic = late.topic(&TopicName::new("t"));
+    produce(&mut late, topic, 10..13).unwrap();
+    late.flush().unwrap();
+
+    let is_told = |got: &Got| {
+        let cut_off = |event: &ConsumerEvent| matches!(event, ConsumerEvent::CutOff { offset: 3, end: 2, .. });
+        got.others.iter().any(cut_off)
+    };
+    let got = poll_until(&mut reader, is_told);
+    assert_eq!(
+        got.count(),
+        0,
+        "what came in the place of the lost record is not passed over in silence"
+    );
+    reader.seek(&place, Start::Offset(2));
+    let got = poll_until(&mut reader, |got| got.count() == 3);
+    assert_eq!(got.of(&place), ["10", "11", "12"]);
+    assert_eq!(reader.leader_epoch_before(&place, 3), Some(1));
+
+    // So does one who comes back to a committed offset.
+    for (epoch, is_lost) in [(0, true), (1, false)] {
+        let mut reader = consumer(&client, &[]);
+        reader.assign(&[(place.clone(), Start::After { offset: 3, epoch })]);
+        match is_lost {
+            true => drop(poll_until(&mut reader, is_told)),
+            false => drop(poll_until(&mut reader, |got| got.count() == 2)),
+        }
+    }
+    drop(broker);
 }

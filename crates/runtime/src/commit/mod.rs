@@ -54,7 +54,7 @@ pub(crate) fn commit(
     }
     fault::reach("commit:2");
     let ids: BTreeSet<TaskId> = tasks.iter().map(|(id, _)| *id).collect();
-    let offsets = committable(&tasks);
+    let offsets = committable(&tasks, consumer);
     let delivered = output.flush();
     let numbers = offsets
         .iter()
@@ -102,13 +102,13 @@ fn prepare(tasks: &mut Vec<(TaskId, &mut ActiveTask)>, output: &mut ProducerOutp
 }
 
 /// The input offsets to commit.
-fn committable(tasks: &[(TaskId, &mut ActiveTask)]) -> BTreeMap<TopicPartition, Committed> {
+fn committable(tasks: &[(TaskId, &mut ActiveTask)], consumer: &Consumer) -> BTreeMap<TopicPartition, Committed> {
     let committable = tasks.iter().flat_map(|(_, task)| task.committable());
     committable
         .map(|committable| {
             let committed = Committed {
                 offset: committable.offset,
-                leader_epoch: None,
+                leader_epoch: consumer.leader_epoch_before(&committable.partition, committable.offset),
                 metadata: committable.metadata,
             };
             (committable.partition, committed)

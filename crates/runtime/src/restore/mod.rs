@@ -253,7 +253,7 @@ impl Restorer {
     fn on_event(&mut self, event: ConsumerEvent, tasks: &mut Tasks) -> Result<(), Box<Failure>> {
         match event {
             ConsumerEvent::Fetched { partition, records, .. } => self.apply(&partition, records, tasks),
-            ConsumerEvent::OutOfRange { partition, offset } => {
+            ConsumerEvent::OutOfRange { partition, offset } | ConsumerEvent::CutOff { partition, offset, .. } => {
                 self.give_up(&partition, offset);
                 Ok(())
             }

@@ -37,6 +37,10 @@ impl StreamThread {
                 ..
             } => self.admit(&partition, records, next_offset),
             ConsumerEvent::OutOfRange { partition, offset } => self.reset(&partition, offset),
+            ConsumerEvent::CutOff { partition, offset, end } => {
+                warn!(%partition, offset, end, "the log was cut off before the position: records that were read are gone");
+                self.consumer.seek(&partition, Start::Offset(end));
+            }
             ConsumerEvent::NoOffset { partition } => self.reset(&partition, -1),
             ConsumerEvent::Group(event) => self.on_group(event),
             ConsumerEvent::GroupFailed(source) => {
@@ -338,7 +342,13 @@ impl StreamThread {
         for partition in partitions {
             let committed = committed.get(partition);
             let start = match committed {
-                Some(committed) => Start::Offset(committed.offset),
+                Some(committed) => match committed.leader_epoch {
+                    Some(epoch) => Start::After {
+                        offset: committed.offset,
+                        epoch,
+                    },
+                    None => Start::Offset(committed.offset),
+                },
                 None => self.start_by_policy(partition, -1)?,
             };
             starts.push((partition.clone(), start));
