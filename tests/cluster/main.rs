@@ -17,6 +17,7 @@ mod resets;
 mod sharing;
 mod shutdown;
 mod trouble;
+mod unsent;
 mod windows;
 mod word_count;
 
@@ -63,6 +64,11 @@ impl World {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("{test}-{}-{run}", std::process::id());
         Self { bootstrap, prefix }
+    }
+
+    /// The same broker under other names.
+    fn another(&self, test: &str) -> Self {
+        Self::new(self.bootstrap.clone(), test)
     }
 
     fn name(&self, name: &str) -> String {
