@@ -74,11 +74,12 @@ pub struct LostRecord {
     pub origin: Option<Origin>,
 }
 
-/// Whether a broker that refuses a batch with this code certainly did not write it. Other codes may come after the
-/// leader wrote, while it waited for its followers.
+/// Whether a broker that refuses a batch with this code certainly did not write it, or the topic is gone with it. Other
+/// codes may come after the leader wrote, while it waited for its followers.
 pub(super) fn is_certain(code: ErrorCode) -> bool {
     [
         ErrorCode::CORRUPT_MESSAGE,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode::MESSAGE_TOO_LARGE,
         ErrorCode::RECORD_LIST_TOO_LARGE,
         ErrorCode::INVALID_TOPIC_EXCEPTION,

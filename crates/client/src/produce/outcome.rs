@@ -134,6 +134,8 @@ impl Sender {
                 }
                 self.again(batch, &error);
             }
+            Verdict::Behind if line.dead => self.lose(batch, error),
+            Verdict::Behind => line.queue.put_back_behind(batch),
             Verdict::TooLarge => {
                 line.queue.landed(batch.number);
                 let partition = self.partition(place);

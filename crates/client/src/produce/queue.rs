@@ -53,6 +53,8 @@ pub(super) enum Verdict {
     Written,
     /// It may be sent again.
     Retry,
+    /// Nothing is wrong with it but that one before it failed: it goes again behind that.
+    Behind,
     /// It is larger than the broker takes.
     TooLarge,
     /// It never will be written.
@@ -198,7 +200,7 @@ impl Queue {
                 // acknowledged: the broker has forgotten that, so sequences mean nothing any more.
                 let behind = !self.is_first(failed.number) || self.recovery == Recovery::Renumber;
                 if behind && code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER {
-                    return Verdict::Retry;
+                    return Verdict::Behind;
                 }
                 if self.transactional {
                     return Verdict::Hopeless;
@@ -215,8 +217,15 @@ impl Queue {
 
     /// Puts a batch back where it belongs, to be sent again after a pause.
     pub(super) fn put_back(&mut self, batch: Numbered, now: Instant, pause: Duration) {
-        self.retry = Some(now + pause);
+        self.retry = self.retry.max(Some(now + pause));
         self.insert(batch);
+    }
+
+    /// Puts back a batch that failed because of one before it: that was no attempt.
+    pub(super) fn put_back_behind(&mut self, batch: Numbered) {
+        self.landed(batch.number);
+        let attempts = batch.attempts.saturating_sub(1);
+        self.insert(Numbered { attempts, ..batch });
     }
 
     /// Puts a batch back as two that it was split into.
@@ -412,11 +421,11 @@ mod tests {
         );
         assert_eq!(
             fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
-            Verdict::Retry
+            Verdict::Behind
         );
         assert_eq!(
             fail(&mut queue, second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
-            Verdict::Retry
+            Verdict::Behind
         );
         assert!(
             queue.pop(now, Some(IDENTITY)).unwrap().is_none(),
@@ -451,7 +460,7 @@ mod tests {
         assert_eq!(queue.give_up(&second), Fate::NotWritten);
         assert_eq!(
             fail(&mut queue, third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, now),
-            Verdict::Retry
+            Verdict::Behind
         );
         queue.push(sealed(1, now));
         assert_eq!(stamps(&pop_all(&mut queue, now + PAUSE)), [(0, 2), (0, 4)]);
