@@ -237,12 +237,8 @@ impl StreamThread {
         if let Err(error) = self.consumer.leave(leave, FAREWELL_MAX) {
             warn!(%error, "leaving the group failed: it waits for the session to end");
         }
-        let patience = if close == Close::Clean {
-            FAREWELL_MAX
-        } else {
-            Duration::ZERO
-        };
-        if let Err(error) = self.output.close(patience) {
+        // What was sent before a failure is to arrive, the dead letters of the failure among it.
+        if let Err(error) = self.output.close(FAREWELL_MAX) {
             warn!(%error, "the producer had undelivered records");
         }
         info!("stream thread ended");
