@@ -10,6 +10,7 @@ use kstreams::prelude::*;
 use kstreams::{StreamThreadExceptionResponse, TopicName};
 use kstreams_broker::{Broker, BrokerConfig};
 use kstreams_client::consume::Isolation;
+use tempfile::TempDir;
 
 use super::application::{metric, runs};
 use super::{PATIENCE, World, eventually, on_each_broker};
@@ -140,19 +141,43 @@ fn an_instance_without_a_broker_waits_and_can_be_closed() {
     }
 }
 
-/// Counts words while the broker goes away for longer than a commit, and a delivery, may take.
-fn counts_through_outages(guarantee: &str) -> BTreeMap<String, Vec<String>> {
-    const ROUNDS: i64 = 3;
-    let data = tempfile::tempdir().expect("a directory");
-    let config = |listen: SocketAddr| BrokerConfig {
-        listen,
-        data: Some(data.path().to_owned()),
-        ..BrokerConfig::default()
-    };
-    let mut broker = Broker::start(config(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("the embedded broker starts");
-    let addr = broker.addr();
-    let world = World::new(broker.bootstrap_servers(), "outage");
-    world.topics(&["in", "out"], 1);
+/// A broker that goes away and comes back with what it had.
+struct Outages {
+    data: TempDir,
+    addr: SocketAddr,
+    broker: Option<Broker>,
+}
+
+impl Outages {
+    fn new() -> Self {
+        let mut outages = Self {
+            data: tempfile::tempdir().expect("a directory"),
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            broker: None,
+        };
+        outages.end();
+        outages
+    }
+
+    fn begin(&mut self) {
+        let broker = self.broker.take().expect("it is there");
+        broker.stop().expect("the embedded broker stops");
+    }
+
+    fn end(&mut self) {
+        let config = BrokerConfig {
+            listen: self.addr,
+            data: Some(self.data.path().to_owned()),
+            ..BrokerConfig::default()
+        };
+        let broker = Broker::start(config).expect("the embedded broker starts");
+        self.addr = broker.addr();
+        self.broker = Some(broker);
+    }
+}
+
+/// Counts the records of each key, slowly enough for the broker to go away in the middle, and with little patience.
+fn slow_count(world: &World, state: &Path, guarantee: &str, task_timeout_ms: u32) -> KafkaStreams {
     let builder = StreamsBuilder::new();
     builder
         .stream::<String, String>(world.name("in").as_str())
@@ -161,65 +186,128 @@ fn counts_through_outages(guarantee: &str) -> BTreeMap<String, Vec<String>> {
         .materialized(Materialized::named("counts").uncached())
         .to_stream()
         .map_values(|_, count: Option<i64>| {
-            // Slow enough for the broker to go away in the middle.
             std::thread::sleep(Duration::from_millis(2));
             count.unwrap_or_default().to_string()
         })
         .to(world.name("out").as_str());
-    let state = tempfile::tempdir().expect("a directory");
     let settings = StreamsConfig::new(&world.name("app"), &world.bootstrap)
-        .set("state.dir", state.path().display())
+        .set("state.dir", state.display())
         .set("processing.guarantee", guarantee)
+        .set("task.timeout.ms", task_timeout_ms)
         .set("commit.interval.ms", 30)
         .set("default.api.timeout.ms", 600)
         .set("request.timeout.ms", 500)
         .set("producer.linger.ms", 0)
         .set("producer.max.block.ms", 600)
         .set("producer.delivery.timeout.ms", 1000);
-    let mut streams =
-        KafkaStreams::new(builder.build().expect("a good topology"), settings).expect("a good configuration");
+    KafkaStreams::new(builder.build().expect("a good topology"), settings).expect("a good configuration")
+}
+
+const KEYS: usize = 5;
+/// How often each key is written in a round.
+const TIMES: i64 = 40;
+
+/// Writes a round of records, and waits for the first counts.
+fn write_round(world: &World) {
+    let before = world.read_raw(&world.name("out")).len();
+    let keys: Vec<String> = (0..KEYS * TIMES as usize).map(|n| format!("k{}", n % KEYS)).collect();
+    let records: Vec<_> = keys.iter().map(|key| (key.as_str(), Some("v"), 1)).collect();
+    world.write("in", &records);
+    eventually(|| world.read_raw(&world.name("out")).len() > before);
+}
+
+/// Waits until the records of so many rounds are counted.
+fn all_are_counted(world: &World, rounds: i64) {
+    let is_done = |count: &String| count.parse::<i64>().is_ok_and(|count| count >= rounds * TIMES);
+    eventually(|| world.latest("out").values().filter(|count| is_done(count)).count() == KEYS);
+}
+
+/// What is committed after so many rounds: exactly that, or each of it at least once.
+fn check_counts(world: &World, guarantee: &str, rounds: i64) {
+    let mut counts: BTreeMap<Vec<u8>, Vec<i64>> = BTreeMap::new();
+    for (key, value) in world.read_isolated(&world.name("out"), Isolation::ReadCommitted) {
+        let text = String::from_utf8(value.unwrap_or_default()).expect("text");
+        counts.entry(key).or_default().push(text.parse().expect("a number"));
+    }
+    assert_eq!(counts.len(), KEYS);
+    for (key, mut counts) in counts {
+        if guarantee == "at_least_once" {
+            counts.sort_unstable();
+            counts.dedup();
+        }
+        let exact = if guarantee == "at_least_once" {
+            counts.len() as i64
+        } else {
+            rounds * TIMES
+        };
+        assert!(exact >= rounds * TIMES);
+        let all: Vec<i64> = (1..=exact).collect();
+        assert_eq!(counts, all, "{}", String::from_utf8_lossy(&key));
+    }
+}
+
+/// The broker goes away for longer than a commit, and a delivery, may take.
+fn outages_are_survived(guarantee: &str) {
+    const ROUNDS: i64 = 3;
+    let mut outages = Outages::new();
+    let world = World::new(outages.addr.to_string(), "outage");
+    world.topics(&["in", "out"], 1);
+    let state = tempfile::tempdir().expect("a directory");
+    let mut streams = slow_count(&world, state.path(), guarantee, 300_000);
     streams.start().expect("a start");
-    let keys: Vec<String> = (0..200).map(|n| format!("k{}", n % 5)).collect();
     for round in 1..=ROUNDS {
-        let records: Vec<_> = keys.iter().map(|key| (key.as_str(), Some("v"), round)).collect();
-        world.write("in", &records);
-        eventually(|| !world.latest("out").is_empty());
-        broker.stop().expect("the embedded broker stops");
+        write_round(&world);
+        outages.begin();
         std::thread::sleep(Duration::from_millis(2500));
-        broker = Broker::start(config(addr)).expect("the embedded broker starts");
-        let all = round * 40;
-        let at_least_all = |count: &String| count.parse::<i64>().is_ok_and(|count| count >= all);
-        eventually(|| world.latest("out").values().filter(|count| at_least_all(count)).count() == 5);
+        outages.end();
+        all_are_counted(&world, round);
     }
     assert_eq!(metric(&streams, "stream-metrics", "failed-stream-threads"), 0);
     assert!(streams.close(None).expect("a close"));
-    let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    for (key, value) in world.read_isolated(&world.name("out"), Isolation::ReadCommitted) {
-        counts
-            .entry(text(key))
-            .or_default()
-            .push(text(value.unwrap_or_default()));
-    }
-    broker.stop().expect("the embedded broker stops");
-    counts
+    check_counts(&world, guarantee, ROUNDS);
 }
 
 #[test]
 fn outages_during_commits_lose_nothing_at_least_once() {
-    for (key, counts) in counts_through_outages("at_least_once") {
-        let mut seen: Vec<i64> = counts.iter().filter_map(|count| count.parse().ok()).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        let all: Vec<i64> = (1..=seen.len() as i64).collect();
-        assert_eq!(seen, all, "{key}: nothing is left out");
-    }
+    outages_are_survived("at_least_once");
 }
 
 #[test]
 fn outages_during_commits_leave_no_trace_exactly_once() {
-    for (key, counts) in counts_through_outages("exactly_once_v2") {
-        let all: Vec<String> = (1..=120).map(|count| count.to_string()).collect();
-        assert_eq!(counts, all, "{key}");
-    }
+    outages_are_survived("exactly_once_v2");
+}
+
+/// The broker stays away for longer than `task.timeout.ms`.
+fn an_outage_ends_the_instance(guarantee: &str) {
+    let mut outages = Outages::new();
+    let world = World::new(outages.addr.to_string(), "long-outage");
+    world.topics(&["in", "out"], 1);
+    let state = tempfile::tempdir().expect("a directory");
+    let mut streams = slow_count(&world, state.path(), guarantee, 2000);
+    let said = listen(&mut streams);
+    streams.start().expect("a start");
+    write_round(&world);
+    outages.begin();
+    let said = ends_by_an_error(&streams, &said);
+    assert!(
+        said.starts_with("task 0_0 made no progress within task.timeout.ms: "),
+        "{said}"
+    );
+    drop(streams);
+    outages.end();
+    let mut streams = slow_count(&world, state.path(), guarantee, 300_000);
+    streams.start().expect("a start");
+    all_are_counted(&world, 1);
+    assert!(streams.close(None).expect("a close"));
+    check_counts(&world, guarantee, 1);
+}
+
+#[test]
+fn a_long_outage_ends_the_instance_and_loses_nothing_at_least_once() {
+    an_outage_ends_the_instance("at_least_once");
+}
+
+#[test]
+fn a_long_outage_ends_the_instance_and_leaves_no_trace_exactly_once() {
+    an_outage_ends_the_instance("exactly_once_v2");
 }

@@ -88,8 +88,8 @@ impl KafkaStreams {
     /// an error, too ([`Error::Panicked`]). To be set before the start.
     ///
     /// The thread's tasks are closed by then, without what they had not committed, and the thread has left the group. The
-    /// global thread cannot be replaced: for it that answer shuts the instance down. Errors that all instances are told of
-    /// at once, and that are reactions of the group, are not asked about.
+    /// global thread cannot be replaced: for it that answer shuts the instance down. An instance that another one has asked
+    /// to shut down ([`Error::ShutdownRequested`]) does so without asking again.
     ///
     /// ```
     /// use kstreams_runtime::{KafkaStreams, StreamThreadExceptionResponse, StreamsConfig};

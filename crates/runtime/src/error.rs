@@ -331,7 +331,11 @@ fn of_unsent(unsent: &Unsent) -> Disposition {
 
 /// The first error of this type among an error and its causes.
 pub(crate) fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
+        // A cause that is kept in a box is that box, as an error.
+        let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
+        error.downcast_ref().or_else(boxed)
+    })
 }
 
 /// An error and its causes in one line, for those who get text alone: `what: why: why that`.
@@ -344,4 +348,80 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kstreams_client::Error as Client;
+    use kstreams_wire::TopicPartition;
+
+    use super::*;
+
+    fn refused(code: ErrorCode) -> Client {
+        Client::Refused {
+            what: "it".to_owned(),
+            code,
+        }
+    }
+
+    fn undelivered(code: ErrorCode) -> Client {
+        Client::Delivery {
+            partition: TopicPartition::new("t", 0),
+            records: 1,
+            source: refused(code).into(),
+        }
+    }
+
+    /// The dispositions of an error as it is met by itself, at the end of a transaction, and inside of a task.
+    fn check(error: &Client, expected: [Disposition; 3], may_pass: [bool; 3]) {
+        let source = Box::new(error.clone());
+        let in_task = kstreams_store::OutputError {
+            topic: "t".into(),
+            source: source.clone(),
+        };
+        let met = [
+            Error::Client {
+                action: "do it".to_owned(),
+                source: source.clone(),
+            },
+            Error::Transaction { source },
+            Error::Task {
+                task: TaskId::new(0, 0),
+                source: Box::new(kstreams_topology::Error::from(in_task).into()),
+            },
+        ];
+        assert_eq!(met.each_ref().map(Error::disposition), expected, "{error}");
+        assert_eq!(met.each_ref().map(Error::may_pass), may_pass, "{error}");
+    }
+
+    #[test]
+    fn what_a_client_met_asks_for_the_same_wherever_it_surfaces() {
+        use Disposition::{Later, Rejoin, Retry, Revive, Stop, Undo};
+        let timeout = Client::Timeout {
+            what: "it".to_owned(),
+            waited: Duration::ZERO,
+            source: None,
+        };
+        let rebalance = Client::RebalanceInProgress { group: "g".to_owned() };
+        check(&timeout, [Retry, Undo, Revive], [true; 3]);
+        check(
+            &refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+            [Retry, Undo, Revive],
+            [true; 3],
+        );
+        check(&rebalance, [Later, Undo, Revive], [false; 3]);
+        check(&refused(ErrorCode::GROUP_AUTHORIZATION_FAILED), [Stop; 3], [false; 3]);
+        check(&undelivered(ErrorCode::NOT_ENOUGH_REPLICAS), [Undo; 3], [true; 3]);
+        check(&undelivered(ErrorCode::INVALID_TXN_STATE), [Undo; 3], [false; 3]);
+        check(&undelivered(ErrorCode::INVALID_PRODUCER_EPOCH), [Rejoin; 3], [false; 3]);
+        check(&undelivered(ErrorCode::MESSAGE_TOO_LARGE), [Stop; 3], [false; 3]);
+        let (id, code) = ("id".to_owned(), ErrorCode::PRODUCER_FENCED);
+        check(&Client::Fenced { id, code }, [Rejoin; 3], [false; 3]);
+        let (group, code) = ("g".to_owned(), ErrorCode::ILLEGAL_GENERATION);
+        check(&Client::NotMember { group, code }, [Rejoin; 3], [false; 3]);
+        let (id, what) = ("id".to_owned(), "the end of its transaction is not known");
+        check(&Client::TransactionState { id, what }, [Undo; 3], [false; 3]);
+    }
 }

@@ -64,6 +64,9 @@ impl Failure {
 
 /// The tasks whose records could not be sent, as far as it is known.
 fn lost_to(error: &Error) -> impl Iterator<Item = TaskId> {
-    let unsent: Option<&Unsent> = cause(error);
+    let unsent: Option<&Unsent> = match error {
+        Error::Unsent(unsent) => Some(unsent),
+        error => cause(error),
+    };
     unsent.into_iter().flat_map(|unsent| unsent.tasks.iter().copied())
 }

@@ -81,6 +81,11 @@ impl Restorer {
         !self.tasks.is_empty()
     }
 
+    /// Whether there is anything to do for them at once: not all of them pause for a failure.
+    pub(crate) fn has_work(&self, tasks: &Tasks) -> bool {
+        !self.reading.is_empty() || self.tasks.keys().any(|task| !tasks.deadlines.is_paused(*task))
+    }
+
     /// Begins to restore a task. One without changelogs is through at the next step.
     pub(crate) fn add(&mut self, task: TaskId, changelogs: Vec<ChangelogState>) {
         let restoring = Restoring {

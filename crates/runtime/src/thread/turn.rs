@@ -87,7 +87,7 @@ impl StreamThread {
         if self.state == ThreadState::PendingShutdown || self.tasks.has_waiting() {
             return POLL_WHILE_RESTORING;
         }
-        if self.restorer.is_busy() {
+        if self.restorer.has_work(&self.tasks) {
             return Duration::ZERO;
         }
         let commit_in = (self.times.committed + settings.commit.interval).saturating_duration_since(now);
