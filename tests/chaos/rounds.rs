@@ -50,7 +50,7 @@ fn zombies_come_back(kind: Kind) {
         events: vec![Event {
             target: Target::Process(number),
             blow: Blow::Freeze,
-            lasts: Duration::from_secs(6),
+            lasts: Duration::from_secs(7),
         }],
         pause: Duration::from_secs(1),
         settles: true,

@@ -55,7 +55,7 @@ pub fn settings(bootstrap: &str, state: &str) -> StreamsConfig {
         .set("max.poll.interval.ms", 20_000)
         .set("request.timeout.ms", 5000)
         .set("default.api.timeout.ms", 15_000)
-        .set("producer.transaction.timeout.ms", 4000)
+        .set("producer.transaction.timeout.ms", 6000)
         .set("reconnect.backoff.max.ms", 200)
         .set("repartition.purge.interval.ms", 1000)
 }

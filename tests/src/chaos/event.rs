@@ -138,7 +138,7 @@ impl Dice {
         Event {
             target: self.process(),
             blow: Blow::Freeze,
-            lasts: self.millis(3500, 5500),
+            lasts: self.millis(3500, 7500),
         }
     }
 

@@ -22,7 +22,7 @@ use super::outputs;
 use super::watch::Watch;
 
 /// Nothing may stand still for longer.
-const STALL_MAX: Duration = Duration::from_secs(90);
+const STALL_MAX: Duration = Duration::from_secs(120);
 
 /// Numbers written a second.
 const PER_SECOND: u64 = 300;

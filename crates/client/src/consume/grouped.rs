@@ -68,7 +68,7 @@ impl Consumer {
     /// committed meanwhile.
     pub fn is_rebalancing(&self) -> bool {
         let Some(member) = &self.member else { return false };
-        let is_current = |identity: &GroupMetadata| *identity == member.metadata();
+        let is_current = |identity: &GroupMetadata| member.is(identity);
         member.is_rebalancing() || !self.identity.as_ref().is_some_and(is_current)
     }
 

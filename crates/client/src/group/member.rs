@@ -107,6 +107,11 @@ impl Member {
         self.shared.metadata().clone()
     }
 
+    /// Whether this is who the member is at the moment.
+    pub fn is(&self, identity: &GroupMetadata) -> bool {
+        *self.shared.metadata() == *identity
+    }
+
     /// True between the end of one generation and the assignment of the next.
     pub fn is_rebalancing(&self) -> bool {
         self.shared.rebalancing.load(Ordering::Acquire)

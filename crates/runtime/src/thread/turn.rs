@@ -129,7 +129,9 @@ impl StreamThread {
                 interrupted: punctuated > 0 || committed,
                 since_poll: now.duration_since(self.times.polled),
             };
-            if self.budget.after(pass) == Next::Poll || !self.failures.is_empty() {
+            let next = self.budget.after(pass);
+            // Nobody in a group can commit while it waits for one member's answer, and transactions run out of time.
+            if next == Next::Poll || !self.failures.is_empty() || self.consumer.is_rebalancing() {
                 break;
             }
         }
