@@ -10,6 +10,7 @@ mod handlers;
 mod lifecycle;
 mod member;
 mod membership;
+mod order;
 mod patterns;
 mod reads;
 mod records;

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+/// Options of Java for a broker that is to answer soon, not to run for long.
+const QUICK: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 /// A running Kafka. Dropping it stops it.
 pub struct Kafka {
     folder: PathBuf,
@@ -46,7 +49,7 @@ impl Kafka {
             folder: folder.to_owned(),
             port: free_ports(),
             properties: properties.to_owned(),
-            java: "",
+            java: QUICK,
             _temporary: None,
         };
         kafka.start("0");
