@@ -258,3 +258,51 @@ fn a_global_store_is_filled_by_its_processor_and_by_nobody_else() {
         assert!(said.contains("store \"names\" is global"), "{said}");
     });
 }
+
+/// Keeps names, and panics on one.
+struct Choosy(Names);
+
+impl Processor for Choosy {
+    type KIn = String;
+    type VIn = String;
+    type KOut = ();
+    type VOut = ();
+
+    fn stores(&self) -> Vec<StoreId> {
+        vec![self.0.id()]
+    }
+
+    fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
+        assert_ne!(record.value, "mallory", "not this one");
+        Ok(cx.store(self.0).put(&record.key, &record.value)?)
+    }
+}
+
+#[test]
+fn the_processing_handler_is_asked_about_global_stores_if_that_is_on() {
+    on_each_broker("global-handler", |world| {
+        world.topics(&["names"], 1);
+        world.write("names", &[("1", Some("mallory"), 1), ("2", Some("bob"), 1)]);
+        let state = tempfile::tempdir().expect("a directory");
+        let start = |enabled: bool| {
+            let builder = StreamsBuilder::new();
+            let store = Stores::in_memory("names").key_value::<String, String>();
+            let names = store.handle();
+            builder.add_global_store(store, world.name("names").as_str(), move || Choosy(names));
+            let config = StreamsConfig::new(&world.name("app"), &world.bootstrap)
+                .set("state.dir", state.path().display())
+                .set("processing.exception.handler", "continue")
+                .set("errors.dead.letter.queue.topic.name", world.name("nowhere"))
+                .set("processing.exception.handler.global.enabled", enabled);
+            let mut streams =
+                KafkaStreams::new(builder.build().expect("a good topology"), config).expect("a good configuration");
+            let started = streams.start().map_err(|error| kstreams::with_causes(&error));
+            let _ = streams.close(None);
+            started
+        };
+        assert_eq!(start(true), Ok(()));
+        let said = start(false).expect_err("a processor fails, and nobody is asked");
+        let at = format!("failed on {}-0 offset 0: panicked: ", world.name("names"));
+        assert!(said.contains(&at) && said.contains("not this one"), "{said}");
+    });
+}

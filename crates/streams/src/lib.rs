@@ -62,6 +62,7 @@ pub use kstreams_wire::{Header, Headers, TopicName, TopicPartition};
 /// What becomes of records that cannot be read, processed or sent: handlers, and the dead letters that they write.
 pub mod errors {
     pub use kstreams_runtime::{Consequence, Unsent};
+    pub use kstreams_topology::Panic;
     pub use kstreams_topology::exception::{Exception, java_exception};
     pub use kstreams_topology::graph::{
         DeadLetter, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,

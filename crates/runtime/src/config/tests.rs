@@ -5,6 +5,7 @@ use std::time::Duration;
 use kstreams_store::EngineKind;
 use kstreams_topology::blueprint::ResetPolicy;
 
+use super::settings::OnError;
 use super::*;
 
 fn base() -> StreamsConfig {
@@ -52,6 +53,21 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
             "processing.guarantee=\"exactly_once\" is not allowed: expected one of at_least_once, exactly_once_v2",
         ),
         (
+            "processing.exception.handler",
+            "com.example.Mine",
+            "processing.exception.handler=\"com.example.Mine\" is not allowed: expected fail, continue, LogAndFailProcessingExceptionHandler or LogAndContinueProcessingExceptionHandler; KafkaStreams::with_handlers takes handlers of your own",
+        ),
+        (
+            "default.production.exception.handler",
+            "continue",
+            "default.production.exception.handler=\"continue\" is not allowed: expected fail or DefaultProductionExceptionHandler; KafkaStreams::with_handlers takes handlers of your own",
+        ),
+        (
+            "errors.dead.letter.queue.topic.name",
+            "a b",
+            "errors.dead.letter.queue.topic.name=\"a b\" is not allowed: expected a topic's name: at most 249 letters, digits, '.', '_' and '-'",
+        ),
+        (
             "num.standby.replicas",
             "1",
             "num.standby.replicas=\"1\" is not supported by this version: standby tasks are not built yet; allowed is 0",
@@ -91,6 +107,25 @@ fn what_is_off_may_be_said() {
     ] {
         assert!(base().set(key, value).check().is_ok(), "{}", refusal(key, value));
     }
+}
+
+#[test]
+fn the_new_name_of_a_handlers_key_wins() {
+    let chosen = |settings: &[(&str, &str)]| {
+        let config = settings
+            .iter()
+            .fold(base(), |config, (key, value)| config.set(key, value));
+        let settings = Settings::parse(&config).unwrap_or_else(|error| panic!("{error}"));
+        settings.errors.deserialization
+    };
+    let (old, new) = (
+        "default.deserialization.exception.handler",
+        "deserialization.exception.handler",
+    );
+    assert_eq!(chosen(&[]), OnError::Fail);
+    assert_eq!(chosen(&[(old, "continue")]), OnError::Continue);
+    assert_eq!(chosen(&[(old, "continue"), (new, "fail")]), OnError::Fail);
+    assert_eq!(chosen(&[(old, "fail"), (new, "continue")]), OnError::Continue);
 }
 
 #[test]

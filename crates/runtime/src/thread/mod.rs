@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use kstreams_client::{Consumer, Leave};
 use kstreams_task::Close;
+use kstreams_topology::Panic;
 use kstreams_wire::TopicPartition;
 use tracing::{info, info_span, warn};
 
@@ -74,13 +75,9 @@ fn live(instance: &Arc<Instance>, place: ThreadPlace) {
 /// Makes an error of a panic.
 pub(crate) fn caught<T>(thread: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let message = text
-            .or(panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("unknown");
         Err(Error::Panicked {
             thread: thread.to_owned(),
-            message: message.to_owned(),
+            message: Panic::of(panic.as_ref()).message,
         })
     })
 }
