@@ -52,6 +52,16 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// As answers of brokers give it.
+    pub(crate) fn of(host: &str, port: i32) -> Self {
+        Self {
+            host: host.to_owned(),
+            port: u16::try_from(port).unwrap_or(0),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

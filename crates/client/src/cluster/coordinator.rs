@@ -113,10 +113,7 @@ impl Cluster {
         let found = |code, node, host: &str, port| Found {
             code: ErrorCode::from(code),
             node: NodeId(node),
-            address: Address {
-                host: host.to_owned(),
-                port: u16::try_from(port).unwrap_or(0),
-            },
+            address: Address::of(host, port),
         };
         Ok(match answer.coordinators.first() {
             Some(c) => found(c.error_code, c.node_id.0, &c.host, c.port),

@@ -82,6 +82,25 @@ impl Metadata {
         self.nodes.insert(node, address);
     }
 
+    /// Takes over what a broker said of a leader that took its place (KIP-951). False if that is old news, or the leader
+    /// is not known.
+    pub(super) fn move_leader(&mut self, partition: &TopicPartition, leader: Leader, address: Option<Address>) -> bool {
+        let index = usize::try_from(partition.partition).ok();
+        let known = self.topics.get_mut(&partition.topic);
+        let Some(known) = index.and_then(|index| known?.leaders.get_mut(index)) else {
+            return false;
+        };
+        let is_reachable = address.is_some() || self.nodes.contains_key(&leader.node);
+        if !is_reachable || known.is_some_and(|known| known.epoch >= leader.epoch) {
+            return false;
+        }
+        *known = Some(leader);
+        if let Some(address) = address {
+            self.nodes.insert(leader.node, address);
+        }
+        true
+    }
+
     /// One of the brokers: `turn` chooses the first, further attempts go round and end with the bootstrap servers.
     pub(super) fn any(&self, turn: usize, attempt: usize) -> NodeId {
         let attempt = attempt % (self.nodes.len() + self.bootstrap.len()).max(1);
@@ -120,7 +139,7 @@ impl Metadata {
             self.nodes = answer
                 .brokers
                 .iter()
-                .map(|b| (NodeId(b.node_id.0), address(&b.host, b.port)))
+                .map(|b| (NodeId(b.node_id.0), Address::of(&b.host, b.port)))
                 .collect();
         }
         self.controller = Some(NodeId(answer.controller_id.0)).filter(|node| self.nodes.contains_key(node));
@@ -157,9 +176,35 @@ fn described(topic: &MetadataResponseTopic) -> Topic {
     }
 }
 
-fn address(host: &str, port: i32) -> Address {
-    Address {
-        host: host.to_owned(),
-        port: u16::try_from(port).unwrap_or(0),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_later_leader_that_can_be_reached_is_believed() {
+        let servers = BTreeMap::from([("bootstrap.servers".to_owned(), "a:1".to_owned())]);
+        let mut metadata = Metadata::new(&ClientConfig::from_properties(&servers).unwrap());
+        let leader = |node, epoch| Leader {
+            node: NodeId(node),
+            epoch,
+        };
+        let topic = Topic {
+            code: ErrorCode::NONE,
+            leaders: vec![Some(leader(1, 5)), None],
+        };
+        metadata.topics.insert(TopicName::new("t"), topic);
+        metadata.add_node(NodeId(1), Address::of("a", 1));
+        let [first, second, third] = [0, 1, 2].map(|number| TopicPartition::new("t", number));
+        let two = Some(Address::of("b", 2));
+        assert!(!metadata.move_leader(&first, leader(2, 6), None), "nobody knows where");
+        assert!(!metadata.move_leader(&first, leader(2, 5), two.clone()), "old news");
+        assert!(
+            !metadata.move_leader(&third, leader(2, 6), two.clone()),
+            "no such partition"
+        );
+        assert!(metadata.move_leader(&first, leader(2, 6), two));
+        assert_eq!(metadata.leader(&first), Some(leader(2, 6)));
+        assert!(metadata.move_leader(&second, leader(1, 0), None));
+        assert_eq!(metadata.address(NodeId(2)), Some(Address::of("b", 2)));
     }
 }

@@ -8,6 +8,7 @@ use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{debug, trace};
 
 use super::{Cluster, Leader, NodeId, Topic};
+use crate::config::Address;
 use crate::error::{Error, Result};
 use crate::network::{sleep, timeout};
 
@@ -46,6 +47,11 @@ impl Cluster {
     /// The topic as metadata describes it, if it was asked for before.
     pub fn known_topic(&self, topic: &str) -> Option<Topic> {
         self.state().metadata.topic(topic).cloned()
+    }
+
+    /// A broker said who leads a partition in its place (KIP-951). False if that is of no use.
+    pub(crate) fn move_leader(&self, partition: &TopicPartition, leader: Leader, address: Option<Address>) -> bool {
+        self.state().metadata.move_leader(partition, leader, address)
     }
 
     /// The leader of a partition, if one is known.

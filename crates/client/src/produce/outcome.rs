@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use kstreams_wire::TopicPartition;
 use kstreams_wire::code::ErrorCode;
 use kstreams_wire::messages::ProduceResponse;
-use kstreams_wire::messages::produce_response::PartitionProduceResponse;
+use kstreams_wire::messages::produce_response::{NodeEndpoint, PartitionProduceResponse};
 use rustc_hash::FxBuildHasher;
 use tracing::{debug, warn};
 
@@ -13,6 +14,8 @@ use super::lost::{UNEXPLAINED, is_certain, is_of_producer};
 use super::queue::{Numbered, Verdict};
 use super::sender::Sender;
 use super::{Ack, Fate, Letter, Lost, OnLoss};
+use crate::cluster::{Leader, NodeId};
+use crate::config::Address;
 use crate::error::{Error, Result};
 use crate::network::Instant;
 
@@ -38,7 +41,10 @@ impl Sender {
             let partition = self.partition(batch.batch.place);
             match found.get(&(&*partition.topic, partition.partition)) {
                 Some(found) if found.error_code == 0 => acks.push(self.acknowledge(batch, found.base_offset)),
-                Some(found) => acks.extend(self.refused(batch, found)),
+                Some(found) => {
+                    self.follow(&partition, found, &answer.node_endpoints);
+                    acks.extend(self.refused(batch, found));
+                }
                 None => {
                     batch.uncertain = true;
                     let what = "no answer for the partition".to_owned();
@@ -49,6 +55,23 @@ impl Sender {
         }
         if !acks.is_empty() {
             self.mailbox.put(Letter::Acked(acks));
+        }
+    }
+
+    /// A broker that does not lead the partition any more may know who does (KIP-951).
+    fn follow(&mut self, partition: &TopicPartition, answer: &PartitionProduceResponse, endpoints: &[NodeEndpoint]) {
+        let leader = Leader {
+            node: NodeId(answer.current_leader.leader_id.0),
+            epoch: answer.current_leader.leader_epoch,
+        };
+        if leader.node.0 < 0 || !ErrorCode::from(answer.error_code).refreshes_metadata() {
+            return;
+        }
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.node_id.0 == leader.node.0);
+        let address = endpoint.map(|endpoint| Address::of(&endpoint.host, endpoint.port));
+        if self.cluster.move_leader(partition, leader, address) {
+            debug!(%partition, leader = leader.node.0, "the leader has moved");
+            self.find_leaders();
         }
     }
 

@@ -406,7 +406,7 @@ impl Sender {
     }
 
     /// Metadata is new: leaders may have moved.
-    fn find_leaders(&mut self) {
+    pub(super) fn find_leaders(&mut self) {
         let places: Vec<_> = self.lines.keys().copied().collect();
         for place in places {
             self.find_leader(place);
