@@ -4,6 +4,8 @@
 
 #[cfg(feature = "fjall")]
 pub(crate) mod fjall;
+#[cfg(feature = "rocksdb")]
+pub(crate) mod import;
 pub(crate) mod memory;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod rocks;

@@ -2,6 +2,9 @@
 
 mod directory;
 mod java;
+#[cfg(test)]
+#[cfg(all(feature = "fjall", feature = "rocksdb"))]
+mod java_tests;
 mod rocks_options;
 
 #[cfg(test)]
@@ -63,6 +66,8 @@ struct Shared {
     open: Mutex<BTreeSet<(String, String)>>,
     /// The tasks of which it was said that Java has state of them.
     told: Mutex<BTreeSet<String>>,
+    /// The stores that were thrown away, so that what Java has of them is no better.
+    discarded: Mutex<BTreeSet<(String, String)>>,
     directory: Option<Directory>,
 }
 
@@ -119,6 +124,7 @@ impl Storage {
             home,
             open: Mutex::new(BTreeSet::new()),
             told: Mutex::new(BTreeSet::new()),
+            discarded: Mutex::new(BTreeSet::new()),
             directory,
         }))
     }
@@ -165,10 +171,10 @@ impl Storage {
                     None => Rebuild::Impossible,
                 };
                 let engine = open(&**home, &mut identity, changelog.as_ref(), rebuild)?;
-                if engine.offset().is_none() {
-                    self.tell_of_java(&identity);
+                match (&changelog, engine.offset()) {
+                    (Some(changelog), None) => self.take_over(&**home, &mut identity, changelog, engine)?,
+                    _ => engine,
                 }
-                engine
             }
             _ => Box::new(MemoryEngine::default()),
         };
@@ -262,24 +268,60 @@ impl Storage {
             });
         }
         info!(task, store, "state deleted");
+        let mut discarded = self.0.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+        discarded.insert((task.to_owned(), store.to_owned()));
+        drop(discarded);
         home.delete_store(task, store)
             .map_err(|source| self.failed_to("delete a store in", source))
     }
 
-    /// Says, once for each task, that a store begins empty that Java has in the same directory.
-    fn tell_of_java(&self, identity: &Identity) {
-        let Some(directory) = &self.0.directory else { return };
-        let Some(path) = java::store(directory.path(), &identity.task, &identity.store) else {
-            return;
+    /// Fills a store that begins empty with what Java has of it in the same directory, if that can be, and says so if not.
+    fn take_over(
+        &self,
+        home: &dyn Home,
+        identity: &mut Identity,
+        changelog: &Changelog,
+        mut ours: Box<dyn Engine>,
+    ) -> Result<Box<dyn Engine>> {
+        let Some(directory) = &self.0.directory else {
+            return Ok(ours);
         };
+        let (task, store) = (&identity.task, &identity.store);
+        let Some(path) = java::store(directory.path(), task, store) else {
+            return Ok(ours);
+        };
+        let discarded = self.0.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+        if discarded.contains(&(task.clone(), store.clone())) {
+            return Ok(ours);
+        }
+        drop(discarded);
+        let task_path = directory.path().join(task);
+        match java::take_over((&path, &task_path), identity.kind, changelog, &mut *ours) {
+            Ok(java::TakenOver::Until(offset)) => {
+                info!(task, store, from = %path.display(), offset, "took over what Kafka Streams in Java stored");
+                Ok(ours)
+            }
+            Ok(java::TakenOver::Not(why)) => {
+                self.tell_of_java(task, &task_path, why);
+                Ok(ours)
+            }
+            Err(cause) => {
+                warn!(store, path = %path.display(), %cause, "could not read what Kafka Streams in Java stored");
+                self.tell_of_java(task, &task_path, "it cannot be read");
+                drop(ours);
+                let deleted = home.delete_store(task, store);
+                deleted.map_err(|cause| identity.failed_to("delete", cause))?;
+                open(home, identity, Some(changelog), Rebuild::Possible)
+            }
+        }
+    }
+
+    /// Says, once for each task, that what Java stored is not taken over.
+    fn tell_of_java(&self, task: &str, directory: &Path, why: &str) {
         let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(identity.task.clone()) {
-            warn!(
-                task = identity.task,
-                directory = %directory.path().join(&identity.task).display(),
-                store = %path.display(),
-                "state that Kafka Streams in Java wrote is left as it is, and rebuilt here from the changelogs"
-            );
+        if told.insert(task.to_owned()) {
+            let directory = directory.display();
+            warn!(task, %directory, why, "state that Kafka Streams in Java wrote is left as it is, and rebuilt here from the changelogs");
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use kstreams_wire::{TopicName, TopicPartition};
 
@@ -270,27 +271,42 @@ fn a_store_knows_from_which_changelog_it_was_built() {
     assert_eq!((store.offset(), store.changelog_id()), (None, None));
 }
 
-/// Changes a byte in the middle of the largest file below a directory whose name ends so.
-fn damage(directory: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> bool {
-    fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
-        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            match entry.file_type().unwrap().is_dir() {
+/// Long enough for a flush in the background.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a table with values of [`fill`] below a directory: the file and a place of such a value in it.
+fn table(directory: &Path) -> (PathBuf, usize) {
+    fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 true => files(&entry.path(), found),
                 false => found.push(entry.path()),
             }
         }
     }
-    let mut found = Vec::new();
-    files(directory, &mut found);
-    found.retain(|file| wanted(file));
-    let Some(file) = found.into_iter().max_by_key(|file| fs::metadata(file).unwrap().len()) else {
-        return false;
-    };
-    let mut bytes = fs::read(&file).unwrap();
-    let at = bytes.len() / 3;
-    bytes[at] ^= 0x55;
-    fs::write(file, bytes).unwrap();
-    true
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut found = Vec::new();
+        files(directory, &mut found);
+        found.retain(|file| file.components().any(|part| part.as_os_str() == "tables"));
+        for file in found {
+            let bytes = fs::read(&file).unwrap_or_default();
+            if let Some(at) = bytes
+                .windows(500)
+                .position(|window| window.iter().all(|byte| *byte == b'v'))
+            {
+                return (file, at);
+            }
+        }
+        assert!(Instant::now() < end, "the entries never came to a file");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn read_all(store: &mut State) -> crate::Result<()> {
+    let mut range = store.range(&KeyRange::all(), Order::Forward)?;
+    while range.next_entry()?.is_some() {}
+    Ok(())
 }
 
 /// So much that it does not stay in memory.
@@ -305,30 +321,25 @@ fn fill(store: &mut State) {
 #[test]
 fn a_damaged_table_is_told_of_and_its_store_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
-    let table = |file: &Path| file.components().any(|part| part.as_os_str() == "tables");
     {
         let storage = open(directory.path());
         let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
         fill(&mut store);
+        table(directory.path());
         store.close().unwrap();
     }
-    assert!(damage(directory.path(), table), "the entries are in files");
+    let (file, at) = table(directory.path());
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[at] ^= 0x55;
+    fs::write(file, bytes).unwrap();
     let storage = open(directory.path());
     let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-    let mut range = store.range(&KeyRange::all(), Order::Forward).unwrap();
-    let error = loop {
-        match range.next_entry() {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("all entries could be read"),
-            Err(error) => break error,
-        }
-    };
+    let error = read_all(&mut store).unwrap_err();
     assert!(
         matches!(&error, Error::Damaged { store, .. } if store == "store"),
         "{error}"
     );
     assert!(error.to_string().contains("task 0_1: its files in /"), "{error}");
-    drop(range);
     drop(store);
 
     assert!(matches!(state(&storage, Kind::KeyValue, None), Err(Error::Format { found, .. }) if found == "damaged"));
