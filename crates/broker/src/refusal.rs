@@ -29,6 +29,14 @@ impl Refusal {
         Self { blamed, ..self }
     }
 
+    /// Says of the records that are to blame which partition they were for.
+    pub(crate) fn in_partition(mut self, topic: &str, partition: i32) -> Self {
+        for (_, message) in &mut self.blamed {
+            message.push_str(&format!(" in topic partition {topic}-{partition}"));
+        }
+        self
+    }
+
     /// The data directory failed: the client may retry, the operator must know.
     pub(crate) fn storage(cause: impl Display) -> Self {
         error!(%cause, "could not use the data directory");

@@ -129,6 +129,11 @@ fn append(topic: &Topic, data: PartitionProduceData, writer: &mut Writer<'_>) ->
     if writer.acks == -1 && !log.has_enough_replicas() {
         return refused(data.index, ResponseError::NotEnoughReplicas.into());
     }
+    // Kafka says where a record without a key cannot be.
+    let place = |refusal: Refusal| match refusal.code {
+        ResponseError::InvalidRecord => refusal.in_partition(&topic.name, data.index),
+        _ => refusal,
+    };
     let appended = log.append(data.records.unwrap_or_default(), writer.now_ms);
     if let (Ok(_), Some(code)) = (&appended, trouble) {
         return refused(data.index, code.into());
@@ -142,11 +147,13 @@ fn append(topic: &Topic, data: PartitionProduceData, writer: &mut Writer<'_>) ->
             .with_base_offset(base_offset)
             .with_log_append_time_ms(append_time.unwrap_or(-1))
             .with_log_start_offset(log.start()),
-        Err(refusal) => refused(data.index, refusal),
+        Err(refusal) => refused(data.index, place(refusal)),
     }
 }
 
 fn refused(partition: i32, refusal: Refusal) -> PartitionProduceResponse {
+    // What says no more than the code is left to the client, as Kafka does.
+    let message = Some(refusal.message).filter(|message| *message != refusal.code.to_string());
     let blamed = refusal.blamed.into_iter().map(|(at, message)| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(at)
@@ -156,7 +163,7 @@ fn refused(partition: i32, refusal: Refusal) -> PartitionProduceResponse {
         .with_index(partition)
         .with_error_code(refusal.code.code())
         .with_record_errors(blamed.collect())
-        .with_error_message(Some(text(refusal.message)))
+        .with_error_message(message.map(text))
         .with_base_offset(-1)
         .with_log_append_time_ms(-1)
         .with_log_start_offset(-1)

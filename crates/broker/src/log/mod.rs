@@ -167,11 +167,7 @@ impl PartitionLog {
         let bytes = records.len();
         let batch = Batch::new(records).map_err(|_| invalid("not exactly one record batch of format 2"))?;
         if bytes > self.settings.message_bytes_max {
-            let message = format!(
-                "The record batch size is {bytes} bytes, which exceeds the maximum configured value of {}.",
-                self.settings.message_bytes_max
-            );
-            return Err(Refusal::new(ResponseError::MessageTooLarge, message));
+            return Err(ResponseError::MessageTooLarge.into());
         }
         if bytes as u64 > self.settings.segment_bytes {
             return Err(ResponseError::RecordListTooLarge.into());
