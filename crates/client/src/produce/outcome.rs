@@ -165,16 +165,12 @@ impl Sender {
                 warn!(%partition, records = batch.batch.records, "the broker finds a batch too large, splitting it");
                 self.split(batch);
             }
-            Verdict::Hopeless if self.blames_some(&batch, answer) => self.sift(&batch, answer),
+            Verdict::Hopeless if self.config.on_loss == OnLoss::Report && !answer.record_errors.is_empty() => {
+                self.sift(&batch, answer);
+            }
             Verdict::Hopeless => self.lose(batch, error),
         }
         None
-    }
-
-    /// Whether the broker names records that are to blame, and others could be written.
-    fn blames_some(&self, batch: &Numbered, answer: &PartitionProduceResponse) -> bool {
-        let blamed = answer.record_errors.len();
-        self.config.on_loss == OnLoss::Report && blamed > 0 && blamed < batch.batch.records.unsigned_abs() as usize
     }
 
     /// Loses the records that are to blame; the others are sent again.
