@@ -6,6 +6,9 @@ use kstreams_topology::exception::Exception;
 use kstreams_wire::TopicName;
 use kstreams_wire::code::ErrorCode;
 
+/// Of all of them the one that Java keeps in another package.
+const INVALID_RECORD: &str = "org.apache.kafka.common.InvalidRecordException";
+
 /// The exception that Java's producer would have for a record that it cannot send to this topic.
 pub(super) fn java(error: &Error, topic: &TopicName) -> Exception {
     match error {
@@ -30,6 +33,10 @@ fn refused(code: ErrorCode, said: Option<&str>, topic: &TopicName) -> Exception 
     if code == ErrorCode::TOPIC_AUTHORIZATION_FAILED {
         let text = format!("Not authorized to access topics: [{topic}]");
         return named("TopicAuthorizationException", text);
+    }
+    if code == ErrorCode::INVALID_RECORD {
+        let text = "This record has failed the validation on the broker and hence be rejected.";
+        return Exception::new(INVALID_RECORD, said.unwrap_or(text).to_owned());
     }
     let known = REFUSALS.iter().find(|(known, ..)| *known == code);
     let (class, sentence) = known.map_or(("UnknownServerException", code.name()), |(_, class, text)| {
@@ -130,10 +137,5 @@ const REFUSALS: &[(ErrorCode, &str, &str)] = &[
         ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         "UnsupportedCompressionTypeException",
         "The requesting client does not support the compression type of given partition.",
-    ),
-    (
-        ErrorCode::INVALID_RECORD,
-        "InvalidRecordException",
-        "This record has failed the validation on the broker and hence be rejected.",
     ),
 ];

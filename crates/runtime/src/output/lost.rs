@@ -12,8 +12,9 @@ use kstreams_wire::code::ErrorCode;
 use kstreams_wire::{Headers, TopicName};
 use tracing::warn;
 
+use super::exception::java;
 use super::origin::{Sending, Sent};
-use super::unsent::{Consequence, Named, Unsent};
+use super::unsent::{Consequence, Unsent};
 use super::{ProducerOutput, now_ms};
 use crate::config::Guarantee;
 
@@ -170,7 +171,7 @@ fn ask(handler: &ProductionHandler, lost: &Lost<'_>) -> ProductionResponse {
     let unknown = RecordContext::none(lost.timestamp.unwrap_or(-1));
     let sent = lost.sent.as_deref();
     let input = sent.and_then(|sent| sent.input.as_deref());
-    let error = Named::new(lost.error, lost.topic);
+    let error = java(lost.error, lost.topic);
     handler(&ProductionFailure {
         origin: Failure {
             task: sent.and_then(|sent| sent.task).unwrap_or(TaskId::new(0, -1)),

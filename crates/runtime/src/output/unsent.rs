@@ -6,10 +6,7 @@ use std::fmt;
 
 use kstreams_client::Error as ClientError;
 use kstreams_topology::TaskId;
-use kstreams_topology::exception::Exception;
 use kstreams_wire::TopicName;
-
-use super::exception::java;
 
 /// A record that was not sent, and what that leads to.
 #[derive(Debug)]
@@ -67,23 +64,5 @@ impl fmt::Display for Unsent {
 impl StdError for Unsent {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.source)
-    }
-}
-
-/// The client's error as handlers see it: with the name that it has in Java among its causes.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub(super) struct Named {
-    error: ClientError,
-    #[source]
-    exception: Exception,
-}
-
-impl Named {
-    pub(super) fn new(error: &ClientError, topic: &TopicName) -> Self {
-        Self {
-            exception: java(error, topic),
-            error: error.clone(),
-        }
     }
 }
