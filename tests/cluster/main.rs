@@ -14,6 +14,7 @@ mod order;
 mod patterns;
 mod reads;
 mod records;
+mod refused;
 mod resets;
 mod sharing;
 mod shutdown;

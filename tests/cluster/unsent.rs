@@ -66,7 +66,7 @@ impl Run<'_> {
     }
 }
 
-fn create(world: &World, name: &str, configs: &[(&str, &str)]) {
+pub(super) fn create(world: &World, name: &str, configs: &[(&str, &str)]) {
     let mut topic = NewTopic::new(TopicName::from(world.name(name)), 1);
     for (key, value) in configs {
         topic = topic.with_config(key, value);
@@ -89,7 +89,7 @@ fn write(world: &World, numbers: std::ops::Range<i64>, is_large: impl Fn(i64) ->
     world.write("in", &records);
 }
 
-fn committed(world: &World, topic: &str) -> Vec<String> {
+pub(super) fn committed(world: &World, topic: &str) -> Vec<String> {
     let records = world.read_isolated(&world.name(topic), Isolation::ReadCommitted);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     records
@@ -106,7 +106,7 @@ fn numbers(range: std::ops::Range<i64>, is_large: impl Fn(i64) -> bool) -> Vec<S
 }
 
 /// The first record of a topic, whole.
-fn first(world: &World, topic: &str) -> (Option<Vec<u8>>, i64, Headers) {
+pub(super) fn first(world: &World, topic: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>, i64, Headers) {
     let mut consumer = world.client().consumer(ConsumerConfig {
         isolation: Isolation::ReadCommitted,
         ..ConsumerConfig::default()
@@ -122,6 +122,7 @@ fn first(world: &World, topic: &str) -> (Option<Vec<u8>>, i64, Headers) {
             for mut batch in records {
                 if let Some(record) = batch.next().expect("a good batch") {
                     return (
+                        record.key.map(<[u8]>::to_vec),
                         record.value.map(<[u8]>::to_vec),
                         record.timestamp,
                         record.headers.to_headers(record.shared),
@@ -176,7 +177,7 @@ fn what_the_handler_passes_over_is_counted_and_nothing_else_is_missing() {
                 vec!["x".repeat(LARGE_BYTES); 5],
                 "{guarantee}"
             );
-            let (_, timestamp, headers) = first(&world, "dead");
+            let (_, _, timestamp, headers) = first(&world, "dead");
             assert_eq!(timestamp, 1_700_000_000_017);
             let of = |name: &str| header(&headers, &format!("__streams.errors.{name}")).unwrap_or_default();
             assert_eq!(
