@@ -243,16 +243,7 @@ impl World {
             .flat_map(BTreeMap::values)
             .map(|values| values.len() as u64)
             .sum();
-        let mut last = (self.watch.total(), Instant::now());
-        while self.faults.is_empty() && self.watch.total() < total {
-            std::thread::sleep(Duration::from_millis(100));
-            let now = self.watch.total();
-            if now != last.0 {
-                last = (now, Instant::now());
-            } else if last.1.elapsed() > STALL_MAX {
-                self.faults.push(format!("the output ends at {now} records of {total}"));
-            }
-        }
+        wait_for(total, &self.watch, &mut self.faults);
         self.fleet.iter_mut().for_each(|process| process.fall(Fall::Stop));
         for (number, process) in self.fleet.iter().enumerate() {
             let failures = process.failures().iter();
@@ -301,6 +292,20 @@ impl World {
             fs::remove_dir_all(&tally.folder).expect("the folder can be removed");
         }
         tally
+    }
+}
+
+/// Waits until so many records are put out, unless there is a fault already.
+fn wait_for(total: u64, watch: &Watch, faults: &mut Vec<String>) {
+    let mut last = (watch.total(), Instant::now());
+    while faults.is_empty() && watch.total() < total {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = watch.total();
+        if now != last.0 {
+            last = (now, Instant::now());
+        } else if last.1.elapsed() > STALL_MAX {
+            faults.push(format!("the output ends at {now} records of {total}"));
+        }
     }
 }
 
