@@ -142,3 +142,38 @@ pub(super) fn take_optional(from: &mut Bytes) -> Option<Option<String>> {
     let text = take_text(from)?;
     Some(present.then_some(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_entry_does_not_take_the_next_ones_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let (mut journal, _) = Journal::open(path.clone()).unwrap();
+        journal.append(&[b"first".to_vec()]).unwrap();
+        // As on a full disk: the write ends half-way, and nothing can be done about it at once.
+        journal.file = File::open(&path).unwrap();
+        journal.append(&[b"lost".to_vec()]).unwrap_err();
+        let writable = || OpenOptions::new().append(true).open(&path).unwrap();
+        writable().write_all(b"\0\0\0\x04lo").unwrap();
+        journal.file = writable();
+        journal.append(&[b"second".to_vec()]).unwrap();
+        let (_, entries) = Journal::open(path.clone()).unwrap();
+        assert_eq!(entries, ["first", "second"]);
+    }
+
+    #[test]
+    fn a_shortened_journal_takes_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let (mut journal, _) = Journal::open(path.clone()).unwrap();
+        journal.append(&vec![b"old".to_vec(); ENTRIES_MIN + 1]).unwrap();
+        journal.shorten(1, || vec![b"kept".to_vec()]);
+        journal.shorten(1, || panic!("it is short"));
+        journal.append(&[b"new".to_vec()]).unwrap();
+        let (_, entries) = Journal::open(path).unwrap();
+        assert_eq!(entries, ["kept", "new"]);
+    }
+}
