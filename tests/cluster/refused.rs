@@ -25,13 +25,11 @@ struct Letter {
     headers: Vec<(String, Option<String>)>,
 }
 
+/// Keys and values.
+type Settings = &'static [(&'static str, &'static str)];
+
 /// The settings of the application, and the configuration of the topic that it writes to.
-fn settings(
-    name: &str,
-) -> (
-    &'static [(&'static str, &'static str)],
-    &'static [(&'static str, &'static str)],
-) {
+fn settings(name: &str) -> (Settings, Settings) {
     match name {
         "too_large_for_the_client" => (&[("producer.max.request.size", "2000")], &[]),
         "too_large_for_the_topic" => (&[], &[("max.message.bytes", "2000")]),
