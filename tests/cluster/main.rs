@@ -23,14 +23,13 @@ mod unsent;
 mod windows;
 mod word_count;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kstreams_broker::{Broker, BrokerConfig};
+use kstreams_client::Client;
 use kstreams_client::admin::NewTopic;
-use kstreams_client::{Client, ClientConfig};
-use kstreams_tests::kafka;
+use kstreams_tests::{kafka, topics};
 
 /// Long enough for anything that is going to happen at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,24 +78,11 @@ impl World {
 
     /// Creates a topic and waits until it can be seen.
     fn create(&self, topic: NewTopic) {
-        let (admin, name) = (self.client().admin(), topic.name.clone());
-        let created = admin.create_topics(&[topic]).expect("a broker");
-        assert!(created.values().all(Result::is_ok), "{created:?}");
-        eventually(|| {
-            admin
-                .list_topics()
-                .expect("a broker")
-                .iter()
-                .any(|listed| listed.name == name)
-        });
+        topics::Topics::at(&self.bootstrap).create(topic);
     }
 
     fn client(&self) -> Client {
-        let properties = BTreeMap::from([
-            ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
-            ("client.id".to_owned(), "test".to_owned()),
-        ]);
-        Client::start(ClientConfig::from_properties(&properties).expect("a good configuration")).expect("a client")
+        topics::client(&self.bootstrap)
     }
 }
 

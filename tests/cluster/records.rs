@@ -1,14 +1,14 @@
 //! Records in and out of topics, as text.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use kstreams::{Headers, TopicName, TopicPartition};
-use kstreams_client::admin::{NewTopic, OffsetSpec};
+use kstreams_client::admin::NewTopic;
 use kstreams_client::consume::Isolation;
-use kstreams_client::{ConsumerConfig, ConsumerEvent, ProducerConfig, ProducerRecord, Start};
+use kstreams_client::{ProducerConfig, ProducerRecord};
+use kstreams_tests::topics::Topics;
 
-use super::{PATIENCE, World};
+use super::World;
 
 impl World {
     /// Creates topics of this run with so many partitions.
@@ -46,33 +46,8 @@ impl World {
 
     /// Like [`read_raw`](Self::read_raw), but of transactions the committed ones only, if that is asked for.
     pub(super) fn read_isolated(&self, topic: &str, isolation: Isolation) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let ends = self.isolated_ends(topic, isolation);
-        let mut consumer = self.client().consumer(ConsumerConfig {
-            isolation,
-            ..ConsumerConfig::default()
-        });
-        let starts: Vec<_> = ends.keys().map(|p| (p.clone(), Start::Beginning)).collect();
-        consumer.assign(&starts);
-        let mut found = Vec::new();
-        let deadline = Instant::now() + PATIENCE;
-        while ends
-            .iter()
-            .any(|(p, end)| *end > 0 && consumer.position(p).is_none_or(|at| at < *end))
-        {
-            assert!(Instant::now() < deadline, "{topic} cannot be read");
-            for event in consumer.poll(Duration::from_millis(100)) {
-                let ConsumerEvent::Fetched { records, .. } = event else {
-                    continue;
-                };
-                for mut batch in records {
-                    while let Some(record) = batch.next().expect("a good batch") {
-                        let key = record.key.unwrap_or_default().to_vec();
-                        found.push((key, record.value.map(<[u8]>::to_vec)));
-                    }
-                }
-            }
-        }
-        found
+        let found = Topics::at(&self.bootstrap).read(topic, isolation);
+        found.into_iter().map(|record| (record.key, record.value)).collect()
     }
 
     /// The latest value of each key of a topic of this run.
@@ -86,24 +61,6 @@ impl World {
 
     /// Where the partitions of a topic end.
     pub(super) fn ends(&self, topic: &str) -> BTreeMap<TopicPartition, i64> {
-        self.isolated_ends(topic, Isolation::ReadUncommitted)
-    }
-
-    fn isolated_ends(&self, topic: &str, isolation: Isolation) -> BTreeMap<TopicPartition, i64> {
-        let admin = self.client().admin();
-        let name = TopicName::from(topic);
-        let described = admin.describe_topics(std::slice::from_ref(&name)).expect("a broker");
-        let count = described
-            .get(&name)
-            .and_then(|found| found.as_ref().ok())
-            .map_or(0, |found| found.partitions.len() as i32);
-        let wanted: Vec<_> = (0..count)
-            .map(|at| (TopicPartition::new(name.clone(), at), OffsetSpec::Latest))
-            .collect();
-        let listed = admin.list_offsets(&wanted, isolation).expect("a broker");
-        listed
-            .into_iter()
-            .map(|(partition, end)| (partition, end.expect("an end").offset.unwrap_or(0)))
-            .collect()
+        Topics::at(&self.bootstrap).ends(topic, Isolation::ReadUncommitted)
     }
 }

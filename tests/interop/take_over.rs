@@ -3,18 +3,16 @@
 use kstreams_tests::program::Program;
 use kstreams_tests::{java, kafka};
 
-use super::{PATIENCE, bench, running, turn};
+use super::{Side, running, turn};
 
 const WORDS: i64 = 2 * 50_000 / 4 * 10;
 
-/// Starts Java's word count and waits until it runs.
 fn java_word_count(bootstrap: &str, state: &str) -> Program {
-    let program = Program::start(&mut java::command(
-        "Bench",
-        &["run", bootstrap, "wordcount", "words", state, "1"],
-    ));
-    program.line(PATIENCE, |line| line.contains("state RUNNING at"));
-    program
+    running(&mut Side::Java.command(bootstrap, "wordcount", "words", state))
+}
+
+fn rust_word_count(bootstrap: &str, state: &str) -> Program {
+    running(&mut Side::Rust.command(bootstrap, "wordcount", "words", state))
 }
 
 fn consumed(bootstrap: &str) {
@@ -70,10 +68,6 @@ fn end(mut program: Program) -> Vec<String> {
 }
 
 /// Starts our word count and waits until it runs.
-fn rust_word_count(bootstrap: &str, state: &str) -> Program {
-    running(&mut bench(bootstrap, "wordcount", "words", state, 1))
-}
-
 #[test]
 fn rust_continues_java() {
     take_over(java_word_count, rust_word_count, Place::Apart, "rust_continues_java");

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Runs a Java class with Kafka's jars; gives what it printed. Panics with its standard error if it fails.
 pub fn run(class: &str, arguments: &[&str]) -> String {
@@ -61,16 +62,44 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: u32) {
 
 /// Loads the benchmark's deterministic input into its topics.
 pub fn load(bootstrap: &str, records: u32, keys: u32, partitions: u32) {
-    run(
-        "Bench",
-        &[
-            "load",
-            bootstrap,
-            &records.to_string(),
-            &keys.to_string(),
-            &partitions.to_string(),
-        ],
-    );
+    let numbers = [records, keys, partitions].map(|number| number.to_string());
+    run("Bench", &["load", bootstrap, &numbers[0], &numbers[1], &numbers[2]]);
+}
+
+/// An input that is loaded in slices, one after the other.
+pub struct Slices {
+    keys: u32,
+    partitions: u32,
+    loaded: u32,
+    begins_ms: u128,
+}
+
+impl Slices {
+    /// Nothing of it is loaded yet.
+    pub fn new(keys: u32, partitions: u32) -> Self {
+        // Recent, or retention deletes the changelogs of windows; and the same for all slices.
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock that is right");
+        Self {
+            keys,
+            partitions,
+            loaded: 0,
+            begins_ms: (now - Duration::from_secs(3600)).as_millis(),
+        }
+    }
+
+    /// Loads the next so many records.
+    pub fn load(&mut self, bootstrap: &str, records: u32) {
+        let numbers = [records, self.keys, self.partitions, self.loaded].map(|number| number.to_string());
+        let [records_text, keys, partitions, from] = numbers.each_ref().map(String::as_str);
+        let base = self.begins_ms.to_string();
+        run(
+            "Bench",
+            &["load", bootstrap, records_text, keys, partitions, from, &base],
+        );
+        self.loaded += records;
+    }
 }
 
 /// Waits until the group has consumed and committed every topic that matches.
@@ -78,21 +107,14 @@ pub fn watch(bootstrap: &str, group: &str, topics: &str, timeout_s: u32) {
     run("Bench", &["watch", bootstrap, group, topics, &timeout_s.to_string()]);
 }
 
-/// The digest of the topic's latest value per key, as `name=value` fields.
+/// The digest of what is committed in a topic.
 pub fn digest(bootstrap: &str, topic: &str) -> Digest {
-    let line = run("Bench", &["digest", bootstrap, topic]);
-    let field = |name: &str| {
-        line.split_whitespace()
-            .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-            .unwrap_or_default()
-            .to_owned()
-    };
-    Digest {
-        records: field("records").parse().expect("digest prints the number of records"),
-        keys: field("keys").parse().expect("digest prints the number of keys"),
-        latest: field("latest"),
-        long_sum: field("long_sum").parse().expect("digest prints the sum of long values"),
-    }
+    Digest::parse(&run("Bench", &["digest", bootstrap, topic]))
+}
+
+/// The digest of one undisturbed pass over the input, by Java's test driver.
+pub fn expect(bootstrap: &str, workload: &str) -> Digest {
+    Digest::parse(&run("Bench", &["expect", bootstrap, workload]))
 }
 
 /// What a topic holds, however often its values were updated on the way.
@@ -104,8 +126,46 @@ pub struct Digest {
     pub keys: u64,
     /// A hash over the latest value of each key.
     pub latest: String,
+    /// A hash over all records, in any order.
+    pub all: String,
     /// The sum of the latest values, where they are longs.
     pub long_sum: i64,
+    /// Like `latest`, of longs alone.
+    pub longs: String,
+    /// Records whose values are not longs.
+    pub texts: u64,
+    /// Like `all`, of records whose values are not longs.
+    pub text_sum: String,
+    /// Longs that are not greater than the one before them under the same key.
+    pub falls: u64,
+}
+
+impl Digest {
+    fn parse(line: &str) -> Self {
+        let field = |name: &str| {
+            line.split_whitespace()
+                .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+                .unwrap_or_else(|| panic!("no {name} in {line}"))
+                .to_owned()
+        };
+        let number = |name: &str| field(name).parse().expect("a number");
+        Self {
+            records: number("records"),
+            keys: number("keys"),
+            latest: field("latest"),
+            all: field("all"),
+            long_sum: field("long_sum").parse().expect("a number"),
+            longs: field("longs"),
+            texts: number("texts"),
+            text_sum: field("text_sum"),
+            falls: number("falls"),
+        }
+    }
+
+    /// What is the same however outputs were cached: the latest of each count, each other output, and that no count falls.
+    pub fn outcome(&self) -> (&str, u64, &str, u64) {
+        (&self.longs, self.texts, &self.text_sum, self.falls)
+    }
 }
 
 fn finish(class: &str, output: Output) -> String {

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod java;
 pub mod kafka;
 pub mod program;
+pub mod topics;
 
 use std::path::{Path, PathBuf};
 

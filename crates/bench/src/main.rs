@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand, ValueEnum};
 use kstreams::prelude::*;
 
-use workload::Workload;
+use workload::{Topics, Workload};
 
 #[derive(Parser)]
 #[command(name = "kstreams-bench", about = "Measures kstreams side by side with the JVM")]
@@ -38,7 +38,7 @@ struct Run {
     state_dir: String,
     /// num.stream.threads
     threads: u32,
-    /// Further settings, key=value.
+    /// Further settings, key=value; topic.NAME=OTHER renames a topic.
     settings: Vec<String>,
 }
 
@@ -56,9 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let Command::Run(run) = Arguments::parse().command;
-    let config = run.config()?;
+    let (config, topics) = run.config()?;
     let builder = StreamsBuilder::new();
-    run.workload.build(&builder);
+    run.workload.build(&builder, &topics);
     let start = Instant::now();
     let mut streams = KafkaStreams::new(builder.build()?, config)?
         .on_state_change(move |change| println!("state {} at {:.3} s", change.to, start.elapsed().as_secs_f64()));
@@ -68,8 +68,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl Run {
-    /// The settings of the JVM's side, then the caller's.
-    fn config(&self) -> Result<StreamsConfig, Box<dyn Error>> {
+    /// The settings of the JVM's side, then the caller's, and the topics' names.
+    fn config(&self) -> Result<(StreamsConfig, Topics), Box<dyn Error>> {
+        let mut topics = Topics::default();
         let mut config = StreamsConfig::new(&self.application_id, &self.bootstrap)
             .set("state.dir", &self.state_dir)
             .set("num.stream.threads", self.threads)
@@ -84,9 +85,13 @@ impl Run {
             let (key, value) = setting
                 .split_once('=')
                 .ok_or_else(|| format!("{setting} is not key=value"))?;
-            config = config.set(key, value);
+            if let Some(topic) = key.strip_prefix("topic.") {
+                topics.0.insert(topic.to_owned(), value.to_owned());
+            } else {
+                config = config.set(key, value);
+            }
         }
-        Ok(config)
+        Ok((config, topics))
     }
 }
 
