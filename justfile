@@ -41,6 +41,10 @@ chaos ROUNDS SEED BROKER=env("BROKER", "embedded"):
 bench-vs-jvm WORKLOAD *ARGS:
     scripts/bench/versus.sh {{WORKLOAD}} {{ARGS}}
 
+# The same in transactions, and ours at-least-once beside it, in turn: medians of ROUNDS. COMMIT_MS=100 is the default interval.
+bench-eos WORKLOAD *ARGS:
+    GUARANTEE=exactly_once_v2 ROUNDS=${ROUNDS:-5} scripts/bench/versus.sh {{WORKLOAD}} {{ARGS}}
+
 # Rebuild a workload's state from its changelog, on both sides.
 bench-restore WORKLOAD *ARGS:
     RESTORE=1 scripts/bench/versus.sh {{WORKLOAD}} {{ARGS}}

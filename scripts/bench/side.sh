@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measure one workload with one implementation on a running broker that Bench has loaded.
 #   side.sh BOOTSTRAP WORKLOAD LABEL COMMAND...   COMMAND gets: BOOTSTRAP WORKLOAD APP_ID STATE_DIR THREADS [key=value ...]
-# Prints one line: label, workload, wall seconds until everything is consumed and committed, CPU seconds, peak memory, digest.
+# BENCH_CONFIG="key=value ..." adds settings.
+# Prints one line: label, workload, wall seconds until everything is consumed and committed, CPU seconds, peak memory, commits,
+# and a digest of the output as read_committed consumers see it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/java.sh"
@@ -21,6 +23,8 @@ rss=$(awk '/VmHWM/{print int($2/1024)}' /proc/$pid/status 2>/dev/null || echo 0)
 cpu=$(awk -v hz="$(getconf CLK_TCK)" '{print ($14+$15)/hz}' /proc/$pid/stat 2>/dev/null || echo 0)
 kill -TERM $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
+commits=$(awk '$1 == "commits" {print $2}' "$state.log")
 digest=$(java_tool Bench digest "$boot" out)
-printf '%-10s %-10s wall=%.2f watched=%s cpu=%s rss_mb=%s %s\n' "$label" "$work" "$wall" "$(cat "$state.wall")" "$cpu" "$rss" "$digest"
+printf '%-12s %-10s wall=%.2f watched=%s cpu=%s rss_mb=%s commits=%s %s\n' \
+  "$label" "$work" "$wall" "$(cat "$state.wall")" "$cpu" "$rss" "${commits:-?}" "$digest"
 [ -n "${BENCH_KEEP:-}" ] || rm -rf "$state" "$state.log" "$state.wall"

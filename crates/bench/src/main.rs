@@ -63,8 +63,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut streams = KafkaStreams::new(builder.build()?, config)?
         .on_state_change(move |change| println!("state {} at {:.3} s", change.to, start.elapsed().as_secs_f64()));
     streams.start()?;
-    streams.wait_for_ctrl_c()?;
-    Ok(())
+    let ended = streams.wait_for_ctrl_c();
+    println!("commits {}", commits(&streams));
+    Ok(ended?)
+}
+
+/// How often the stream threads have committed.
+fn commits(streams: &KafkaStreams) -> f64 {
+    let metrics = streams.metrics().into_iter();
+    let totals = metrics.filter(|metric| metric.group == "stream-thread-metrics" && metric.name == "commit-total");
+    totals.map(|metric| metric.value).sum()
 }
 
 impl Run {
