@@ -60,6 +60,15 @@ fn text_and_numbers() {
     check("serde.uuid", uuid());
 }
 
+/// As Java's `new String(bytes, UTF_8)` reads it.
+#[test]
+fn what_is_no_text_is_read_with_replacement_characters() {
+    let serde = String::serde().expect("the type has a serde");
+    let read = |bytes: &[u8]| serde.deserialize("t", bytes).expect("any bytes are read");
+    assert_eq!(read(b"a\xffb"), "a\u{fffd}b");
+    assert_eq!(read(b"cut off: \xe2\x82"), "cut off: \u{fffd}");
+}
+
 #[test]
 fn bytes_of_three_names() {
     let bytes = [0x00, 0xff, 0x10];
