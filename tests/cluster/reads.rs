@@ -134,6 +134,24 @@ fn committed_reads_of_a_store_in_memory_never_see_what_is_aborted() {
     });
 }
 
+fn refuses_other_stores(streams: &KafkaStreams) {
+    let unknown = streams
+        .store::<Texts>("nowhere", ReadCommitted)
+        .err()
+        .expect("no such store");
+    assert_eq!(unknown.to_string(), "the topology has no store nowhere");
+    let other = streams
+        .store::<Texts>("counts", ReadCommitted)
+        .err()
+        .expect("another type");
+    assert!(
+        other
+            .to_string()
+            .contains("counts is of kind TimestampedKeyValue and cannot be read as"),
+        "{other}"
+    );
+}
+
 #[test]
 fn reads_find_every_partition_and_every_layer() {
     on_each_broker("reads-ranges", |world| {
@@ -193,21 +211,7 @@ fn reads_find_every_partition_and_every_layer() {
         let names = streams.store::<Texts>("names", ReadCommitted).expect("a store");
         eventually(|| names.get(&"a".to_owned()).expect("a read").as_deref() == Some("Ada"));
 
-        let unknown = streams
-            .store::<Texts>("nowhere", ReadCommitted)
-            .err()
-            .expect("no such store");
-        assert_eq!(unknown.to_string(), "the topology has no store nowhere");
-        let other = streams
-            .store::<Texts>("counts", ReadCommitted)
-            .err()
-            .expect("another type");
-        assert!(
-            other
-                .to_string()
-                .contains("counts is of kind TimestampedKeyValue and cannot be read as"),
-            "{other}"
-        );
+        refuses_other_stores(&streams);
         assert!(streams.close(None).expect("a close"));
     });
 }
