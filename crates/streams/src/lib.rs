@@ -65,8 +65,8 @@ pub mod errors {
     pub use kstreams_topology::Panic;
     pub use kstreams_topology::exception::{Exception, java_exception};
     pub use kstreams_topology::graph::{
-        DeadLetter, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,
-        ProductionOutcome, ProductionResponse, Response, Stage,
+        DeadLetter, Decision, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure,
+        ProductionHandler, ProductionOutcome, ProductionResponse, Response, Stage,
     };
 }
 

@@ -24,7 +24,7 @@ pub use alone::{Alone, Scheduled, Tap};
 pub use builder::GraphBuilder;
 pub use context::NodeContext;
 pub use handler::{
-    DeadLetter, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,
+    DeadLetter, Decision, ErrorHandlers, Failure, FailureHandler, Outcome, Part, ProductionFailure, ProductionHandler,
     ProductionOutcome, ProductionResponse, Response, Stage,
 };
 pub use parts::{InputId, SourceTopics, StoreAccess, Totals};

@@ -13,7 +13,7 @@ mod response;
 
 pub use choice::{ErrorHandlers, FailureHandler, ProductionHandler};
 pub use dead_letter::DeadLetter;
-pub use response::{Outcome, ProductionOutcome, ProductionResponse, Response};
+pub use response::{Decision, Outcome, ProductionOutcome, ProductionResponse, Response};
 
 /// A record that could not be read or processed.
 #[derive(Clone, Copy, Debug)]

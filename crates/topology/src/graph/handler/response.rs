@@ -2,37 +2,18 @@
 
 use super::DeadLetter;
 
-/// What becomes of a record that could not be read or processed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The record is dropped and counted. What was forwarded before the failure stays.
-    Resume,
-    /// The task fails.
-    Fail,
-}
-
-/// What a handler decides about a record that could not be read or processed.
+/// What a handler decides: an outcome, and records to be sent before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Response {
+pub struct Decision<O> {
     /// What becomes of the record.
-    pub outcome: Outcome,
-    /// Records to be sent before that.
+    pub outcome: O,
+    /// Records to be sent before that; none when it is tried again.
     pub dead_letters: Vec<DeadLetter>,
 }
 
-impl Response {
-    /// The record is dropped, and processing goes on behind it.
-    pub const fn resume() -> Self {
-        Self::new(Outcome::Resume)
-    }
-
-    /// The task fails.
-    pub const fn fail() -> Self {
-        Self::new(Outcome::Fail)
-    }
-
-    const fn new(outcome: Outcome) -> Self {
+impl<O> Decision<O> {
+    const fn new(outcome: O) -> Self {
         Self {
             outcome,
             dead_letters: Vec::new(),
@@ -43,6 +24,30 @@ impl Response {
     pub fn with_dead_letter(mut self, dead_letter: DeadLetter) -> Self {
         self.dead_letters.push(dead_letter);
         self
+    }
+}
+
+/// What becomes of a record that could not be read or processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The record is dropped and counted. What was forwarded before the failure stays.
+    Resume,
+    /// The task fails.
+    Fail,
+}
+
+/// What a handler decides about a record that could not be read or processed.
+pub type Response = Decision<Outcome>;
+
+impl Response {
+    /// The record is dropped, and processing goes on behind it.
+    pub const fn resume() -> Self {
+        Self::new(Outcome::Resume)
+    }
+
+    /// The task fails.
+    pub const fn fail() -> Self {
+        Self::new(Outcome::Fail)
     }
 }
 
@@ -60,26 +65,7 @@ pub enum ProductionOutcome {
 }
 
 /// What a handler decides about a record that could not be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct ProductionResponse {
-    /// What becomes of the record.
-    pub outcome: ProductionOutcome,
-    /// Records to be sent before that; none when it is tried again.
-    pub dead_letters: Vec<DeadLetter>,
-}
-
-impl From<Response> for ProductionResponse {
-    fn from(response: Response) -> Self {
-        Self {
-            outcome: match response.outcome {
-                Outcome::Resume => ProductionOutcome::Resume,
-                Outcome::Fail => ProductionOutcome::Fail,
-            },
-            dead_letters: response.dead_letters,
-        }
-    }
-}
+pub type ProductionResponse = Decision<ProductionOutcome>;
 
 impl ProductionResponse {
     /// The record is dropped, and processing goes on.
@@ -96,17 +82,16 @@ impl ProductionResponse {
     pub const fn retry() -> Self {
         Self::new(ProductionOutcome::Retry)
     }
+}
 
-    const fn new(outcome: ProductionOutcome) -> Self {
+impl From<Response> for ProductionResponse {
+    fn from(response: Response) -> Self {
         Self {
-            outcome,
-            dead_letters: Vec::new(),
+            outcome: match response.outcome {
+                Outcome::Resume => ProductionOutcome::Resume,
+                Outcome::Fail => ProductionOutcome::Fail,
+            },
+            dead_letters: response.dead_letters,
         }
-    }
-
-    /// Sends this record, too.
-    pub fn with_dead_letter(mut self, dead_letter: DeadLetter) -> Self {
-        self.dead_letters.push(dead_letter);
-        self
     }
 }
