@@ -127,16 +127,7 @@ impl<'a> WordCount<'a> {
     /// Takes the changelog away, as somebody might by mistake.
     pub(super) fn delete_changelog(&self) {
         let topic = TopicName::from(format!("{}-counts-store-changelog", self.application_id()));
-        let admin = self.world.client().admin();
-        let deleted = admin.delete_topics(std::slice::from_ref(&topic)).expect("a broker");
-        assert!(deleted.values().all(Result::is_ok), "{deleted:?}");
-        eventually(|| {
-            admin
-                .list_topics()
-                .expect("a broker")
-                .iter()
-                .all(|listed| listed.name != topic)
-        });
+        self.world.delete(&topic);
     }
 
     /// Whether consumed records of the repartition topic are deleted.

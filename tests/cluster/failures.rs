@@ -109,8 +109,7 @@ fn a_source_topic_that_is_deleted_ends_the_instance_by_its_name() {
         eventually(|| world.latest("out-a").len() == 1);
         runs(&streams);
         let topic = TopicName::from(world.name("in-a"));
-        let deleted = world.client().admin().delete_topics(std::slice::from_ref(&topic));
-        assert!(deleted.expect("a broker").values().all(Result::is_ok));
+        world.delete(&topic);
         let said = ends_by_an_error(&streams, &said);
         assert_eq!(said, format!("source topics are missing: {topic}"));
     });

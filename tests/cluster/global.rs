@@ -178,8 +178,8 @@ fn a_missing_topic_prevents_the_start() {
 
 type Names = StoreHandle<KeyValueStore<String, String>>;
 
-/// Keeps names in capitals.
-struct Fill(Names);
+/// Keeps what is made of names.
+struct Fill(Names, fn(&str) -> String);
 
 impl Processor for Fill {
     type KIn = String;
@@ -192,7 +192,7 @@ impl Processor for Fill {
     }
 
     fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
-        Ok(cx.store(self.0).put(&record.key, &record.value.to_uppercase())?)
+        Ok(cx.store(self.0).put(&record.key, &(self.1)(&record.value))?)
     }
 }
 
@@ -225,7 +225,9 @@ fn a_global_store_is_filled_by_its_processor_and_by_nobody_else() {
         let builder = StreamsBuilder::new();
         let store = Stores::persistent("names").key_value::<String, String>();
         let names = store.handle();
-        builder.add_global_store(store, world.name("names").as_str(), move || Fill(names));
+        builder.add_global_store(store, world.name("names").as_str(), move || {
+            Fill(names, str::to_uppercase)
+        });
         builder
             .global_table::<String, String>(world.name("countries").as_str())
             .materialized("countries");
@@ -259,23 +261,10 @@ fn a_global_store_is_filled_by_its_processor_and_by_nobody_else() {
     });
 }
 
-/// Keeps names, and panics on one.
-struct Choosy(Names);
-
-impl Processor for Choosy {
-    type KIn = String;
-    type VIn = String;
-    type KOut = ();
-    type VOut = ();
-
-    fn stores(&self) -> Vec<StoreId> {
-        vec![self.0.id()]
-    }
-
-    fn process(&mut self, cx: &mut Context<'_, Self>, record: Record<String, String>) -> Result<(), BoxError> {
-        assert_ne!(record.value, "mallory", "not this one");
-        Ok(cx.store(self.0).put(&record.key, &record.value)?)
-    }
+/// Panics on one.
+fn choosy(name: &str) -> String {
+    assert_ne!(name, "mallory", "not this one");
+    name.to_owned()
 }
 
 #[test]
@@ -288,7 +277,7 @@ fn the_processing_handler_is_asked_about_global_stores_if_that_is_on() {
             let builder = StreamsBuilder::new();
             let store = Stores::in_memory("names").key_value::<String, String>();
             let names = store.handle();
-            builder.add_global_store(store, world.name("names").as_str(), move || Choosy(names));
+            builder.add_global_store(store, world.name("names").as_str(), move || Fill(names, choosy));
             let config = StreamsConfig::new(&world.name("app"), &world.bootstrap)
                 .set("state.dir", state.path().display())
                 .set("processing.exception.handler", "continue")

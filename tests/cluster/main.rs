@@ -30,6 +30,7 @@ use kstreams_broker::{Broker, BrokerConfig};
 use kstreams_client::Client;
 use kstreams_client::admin::NewTopic;
 use kstreams_tests::{kafka, topics};
+use kstreams_wire::TopicName;
 
 /// Long enough for anything that is going to happen at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,6 +80,20 @@ impl World {
     /// Creates a topic and waits until it can be seen.
     fn create(&self, topic: NewTopic) {
         topics::Topics::at(&self.bootstrap).create(topic);
+    }
+
+    /// Deletes a topic and waits until it is gone.
+    fn delete(&self, topic: &TopicName) {
+        let admin = self.client().admin();
+        let deleted = admin.delete_topics(std::slice::from_ref(topic)).expect("a broker");
+        assert!(deleted.values().all(Result::is_ok), "{deleted:?}");
+        eventually(|| {
+            admin
+                .list_topics()
+                .expect("a broker")
+                .iter()
+                .all(|listed| listed.name != *topic)
+        });
     }
 
     fn client(&self) -> Client {

@@ -58,9 +58,7 @@ fn topics_that_come_and_go_are_followed_by_the_tasks_there_are() {
         eventually(|| all_are("ab"));
 
         // A topic that goes takes nothing along but itself.
-        let gone = TopicName::from(world.name("in-b"));
-        let deleted = world.client().admin().delete_topics(&[gone]).expect("a broker");
-        assert!(deleted.values().all(Result::is_ok), "{deleted:?}");
+        world.delete(&TopicName::from(world.name("in-b")));
         write("in-a", "a");
         eventually(|| all_are("aba"));
         world.topics(&["in-c"], 2);

@@ -127,16 +127,7 @@ fn a_changelog_created_anew_makes_its_store_anew_and_no_other() {
         write(world, 10);
         application.run_until(&each("10 1"));
         let topic = changelog(world, "counts");
-        let admin = world.client().admin();
-        let deleted = admin.delete_topics(std::slice::from_ref(&topic)).expect("a broker");
-        assert!(deleted.values().all(Result::is_ok), "{deleted:?}");
-        eventually(|| {
-            admin
-                .list_topics()
-                .expect("a broker")
-                .iter()
-                .all(|listed| listed.name != topic)
-        });
+        world.delete(&topic);
         // As long as before, and with other counts: only its id tells that it is another topic.
         world.create(NewTopic::new(topic.clone(), 1).with_config("cleanup.policy", "compact"));
         let other: Vec<_> = (0..20).map(|_| ("c", Some("12345678"), 1)).collect();

@@ -424,21 +424,28 @@ fn what_may_pass_is_sent_again_from_the_last_commit() {
     });
 }
 
+/// A handler that goes on behind whatever is lost, and how often it was asked.
+fn passes_over() -> (Arc<AtomicU32>, Arc<Handler>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let seen = asked.clone();
+    let handler = move |_: &ProductionFailure<'_>| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        ProductionResponse::resume()
+    };
+    (asked, Arc::new(handler))
+}
+
 #[test]
 fn no_handler_is_asked_about_a_topic_that_may_not_be_written() {
     in_trouble("unsent-forbidden", |broker, world, guarantee| {
         let state = tempfile::tempdir().expect("a directory");
-        let asked = Arc::new(AtomicU32::new(0));
-        let seen = asked.clone();
+        let (asked, handler) = passes_over();
         let run = Run {
             world,
             state: state.path(),
             guarantee,
             settings: &[],
-            handler: Some(Arc::new(move |_| {
-                seen.fetch_add(1, Ordering::Relaxed);
-                ProductionResponse::resume()
-            })),
+            handler: Some(handler),
         };
         let mut streams = run.start();
         runs(&streams);
@@ -454,17 +461,13 @@ fn no_handler_is_asked_about_a_topic_that_may_not_be_written() {
 fn a_record_that_may_be_written_is_not_passed_over_within_a_transaction() {
     in_trouble("unsent-doubt", |broker, world, guarantee| {
         let state = tempfile::tempdir().expect("a directory");
-        let asked = Arc::new(AtomicU32::new(0));
-        let seen = asked.clone();
+        let (asked, handler) = passes_over();
         let run = Run {
             world,
             state: state.path(),
             guarantee,
             settings: &[("producer.retries", "0")],
-            handler: Some(Arc::new(move |_| {
-                seen.fetch_add(1, Ordering::Relaxed);
-                ProductionResponse::resume()
-            })),
+            handler: Some(handler),
         };
         let mut streams = run.start();
         runs(&streams);
@@ -527,8 +530,7 @@ fn a_topic_that_is_deleted_takes_nothing_more() {
         runs(&streams);
         write(world, 0..1, |_| false);
         eventually(|| committed(world, "out") == ["0"]);
-        let out = TopicName::from(world.name("out"));
-        world.client().admin().delete_topics(&[out]).expect("a broker");
+        world.delete(&TopicName::from(world.name("out")));
         write(world, 1..4, |_| false);
         eventually(|| metric(&streams, "stream-task-metrics", "dropped-records-total") == 3);
         assert_eq!(streams.state(), State::Running);
