@@ -407,8 +407,8 @@ fn what_may_pass_is_sent_again_from_the_last_commit() {
             world,
             state: state.path(),
             guarantee,
-            // The first refusal is the last, so that the task has to begin anew.
-            settings: &[("producer.retries", "0")],
+            // The first refusal is the last, so that the task has to begin anew, with its input paused for being full.
+            settings: &[("producer.retries", "0"), ("buffered.records.per.partition", "5")],
             handler: None,
         };
         let mut streams = run.start();
