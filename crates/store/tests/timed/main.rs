@@ -4,6 +4,8 @@
 //! compared, and so is what another store makes of the changelog. With a cache only rows inside the retention are compared:
 //! older ones may still be in the cache, or not.
 
+mod setup;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,6 +17,7 @@ use kstreams_store::{
 use kstreams_wire::{TopicName, TopicPartition};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use setup::Setup;
 
 /// Key, start, time and value of a row.
 type Row = (Vec<u8>, i64, i64, Vec<u8>);
@@ -59,86 +62,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Discard),
         1 => Just(Op::Reopen),
     ]
-}
-
-/// What a store is, and where.
-#[derive(Clone, Copy, Debug)]
-struct Setup {
-    kind: Kind,
-    engine: EngineKind,
-    persistent: Option<PersistentEngine>,
-    cache_bytes: Option<usize>,
-    /// One step of time in milliseconds.
-    step: i64,
-}
-
-impl Setup {
-    fn retention(&self) -> i64 {
-        match self.kind {
-            Kind::Window(layout) => layout.retention_ms,
-            Kind::Session(layout) => layout.retention_ms,
-            _ => panic!("kinds with times are tested here"),
-        }
-    }
-
-    fn segment(&self, time: i64) -> i64 {
-        match self.kind {
-            Kind::Window(layout) => time / layout.segment_ms,
-            Kind::Session(layout) => time / layout.segment_ms,
-            _ => panic!("kinds with times are tested here"),
-        }
-    }
-
-    fn inside(&self, time: i64) -> Vec<u8> {
-        let (Kind::Window(WindowLayout { segment_ms, .. }) | Kind::Session(SessionLayout { segment_ms, .. })) =
-            self.kind
-        else {
-            panic!("kinds with times are tested here")
-        };
-        let bytes = (time % segment_ms).to_be_bytes();
-        let short = if segment_ms <= 1 << 28 { 4 } else { 0 };
-        bytes.split_at(short).1.to_vec()
-    }
-
-    fn rest(&self, rest: i64) -> Vec<u8> {
-        match self.kind {
-            Kind::Session(_) => (rest ^ i64::MIN).to_be_bytes().to_vec(),
-            Kind::Window(WindowLayout { duplicates: true, .. }) => (rest as u32).to_be_bytes().to_vec(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn is_session(&self) -> bool {
-        matches!(self.kind, Kind::Session(_))
-    }
-
-    fn by_time(&self) -> bool {
-        let (Kind::Window(WindowLayout { order, .. }) | Kind::Session(SessionLayout { order, .. })) = self.kind else {
-            panic!("kinds with times are tested here")
-        };
-        order == TimeOrder::TimeFirst
-    }
-
-    fn window(&self) -> Option<WindowLayout> {
-        match self.kind {
-            Kind::Window(layout) => Some(layout),
-            _ => None,
-        }
-    }
-
-    fn has_duplicates(&self) -> bool {
-        self.window().is_some_and(|layout| layout.duplicates)
-    }
-
-    fn bytes(&self, value: u8, time: i64) -> Vec<u8> {
-        let timestamped = self.window().is_some_and(|layout| layout.timestamped);
-        let timestamp = if timestamped {
-            (time + 7).to_be_bytes().to_vec()
-        } else {
-            Vec::new()
-        };
-        [timestamp, vec![value; usize::from(value % 4)]].concat()
-    }
 }
 
 /// What should be in the store: by key, time, and start or number.
