@@ -7,7 +7,7 @@
 //! | [`exception`] | what Java would have thrown |
 //! | [`timestamp`] | which timestamp a record gets when it enters |
 //! | [`heap`] | what is due first, with ties as Java breaks them |
-//! | [`panic`] | panics of user code, as errors |
+//! | [`panic`](mod@panic) | panics of user code, as errors |
 //! | [`pattern`] | regular expressions over topic names |
 //! | [`stores`] | typed handles and views of state stores |
 //! | [`graph`] | the executable copy of a topology that a task owns |

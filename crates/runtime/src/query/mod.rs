@@ -1,7 +1,7 @@
 //! Interactive reads: the state of this instance's tasks, read by other threads.
 //!
 //! * `mod`: a store as its reader holds it
-//! * [`hosts`]: where the stores are, and the way to their threads
+//! * `hosts`: where the stores are, and the way to their threads
 
 pub(crate) mod hosts;
 
