@@ -131,6 +131,7 @@ impl StreamThread {
     /// Gives up the tasks that are not assigned any more, takes on the new ones, and tells the group.
     fn take_over(&mut self, assigned: &[TopicPartition], user_data: &Bytes) -> Result<()> {
         read_assignment(user_data)?;
+        self.awaits_group = false;
         let Diff { close, open, grow } = diff(&self.tasks.inputs(), self.instance.layout.by_task(assigned));
         if !close.is_empty() {
             self.give_up(close.into_iter().collect());
@@ -211,7 +212,7 @@ impl StreamThread {
 
     /// Reads changelogs for a moment; tasks that are through begin to run.
     pub(super) fn restore(&mut self) {
-        if !self.restorer.is_busy() {
+        if !self.restorer.is_busy() || self.awaits_group {
             return;
         }
         let idle = !self.times.busy && !self.tasks.all_run();

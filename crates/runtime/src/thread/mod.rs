@@ -103,6 +103,9 @@ struct StreamThread {
     consumed: BTreeMap<TopicPartition, i64>,
     /// What failed in this turn.
     failures: Vec<Failure>,
+    /// A transaction was undone, and the group has not met since. Until it has, committed offsets are not read: a coordinator
+    /// that was loaded anew may answer old ones before it has written something itself (Kafka 4.1 does, KAFKA-19716).
+    awaits_group: bool,
     times: Times,
     /// Where others leave what they want to read of its stores, and how they know of it.
     desk: Desk,
@@ -151,6 +154,7 @@ impl StreamThread {
             full: Vec::new(),
             consumed: BTreeMap::new(),
             failures: Vec::new(),
+            awaits_group: false,
             times: Times {
                 polled: now,
                 committed: now,
