@@ -3,7 +3,8 @@
 //! A process that had a task's state when it last ran it may be behind by one transaction: the one that was committed when
 //! the process died before it could write it to its store. So, of what it restores, at most one transaction lies before the
 //! end that the changelog had when anybody took the task on after it; what comes after that end others wrote meanwhile. A
-//! task whose state a process never had is restored whole, and not judged.
+//! task is taken on when its process looks where the changelog ends: one that is frozen after that may say long after, when
+//! others have the task, that it is restored. A task whose state a process never had is restored whole, and not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -106,7 +107,7 @@ fn returned(log: &str) -> usize {
 /// The tasks that a process took on, from its log.
 fn taken_on(process: usize, log: &str) -> Vec<Taken> {
     let mut taken = Vec::new();
-    let mut gaps: BTreeMap<String, BTreeMap<String, Gap>> = BTreeMap::new();
+    let mut looked: BTreeMap<String, (String, BTreeMap<String, Gap>)> = BTreeMap::new();
     for line in log.lines() {
         let field = |name: &str| {
             let rest = line.split_once(&format!(" {name}="))?.1;
@@ -114,17 +115,22 @@ fn taken_on(process: usize, log: &str) -> Vec<Taken> {
         };
         let number = |name: &str| field(name)?.parse().ok();
         let Some(task) = field("task") else { continue };
+        let time = line.split(' ').next().unwrap_or_default().to_owned();
         if line.contains(": changelog to be read ") {
             let gap = (field("changelog"), number("from"), number("to"));
             if let ((Some(changelog), Some(from), Some(to)), Some(store)) = (gap, field("store")) {
-                gaps.entry(task).or_default().insert(store, Gap { changelog, from, to });
+                // What it saw when it looked before, and was not through with, does not count.
+                let (at, gaps) = looked.entry(task).or_default();
+                *at = time;
+                gaps.insert(store, Gap { changelog, from, to });
             }
         } else if line.contains(": state restored ") {
+            let (time, gaps) = looked.remove(&task).unwrap_or_else(|| (time, BTreeMap::new()));
             taken.push(Taken {
-                time: line.split(' ').next().unwrap_or_default().to_owned(),
+                time,
                 process,
-                gaps: gaps.remove(&task).unwrap_or_default(),
                 task,
+                gaps,
             });
         }
     }
@@ -231,6 +237,10 @@ mod tests {
         assert_eq!(
             (first.process, first.task.as_str(), first.gaps.get("totals")),
             (2, "1_0", Some(&gap))
+        );
+        assert_eq!(
+            first.time, "2026-01-01T00:00:01Z",
+            "when it looked, not when it was through"
         );
         assert_eq!(complaints(2, LOG).len(), 1);
         let zombie = format!("... the group counts this thread out; ...\n{LOG}");
