@@ -7,7 +7,7 @@
 #   kafka.sh tool CLASS ARGS... run one of Kafka's own tools, e.g. org.apache.kafka.tools.TopicCommand
 #
 # KAFKA_VERSION chooses the version (default 4.1.1). EXTRA_PROPS adds server properties, one a line.
-# KAFKA_KEEP_DATA=1 starts on the data that DIR already holds. KAFKA_JAVA adds options of Java.
+# KAFKA_KEEP_DATA=1 starts on the data that DIR already holds, and adds to its log. KAFKA_JAVA adds options of Java.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=${KAFKA_VERSION:-4.1.1}
@@ -27,7 +27,7 @@ start() {
   local dir=${1:-/tmp/kstreams-kafka} port=${2:-9092} cp
   cp=$(jars)
   mkdir -p "$dir"
-  [ -n "${KAFKA_KEEP_DATA:-}" ] || rm -rf "$dir/data"
+  [ -n "${KAFKA_KEEP_DATA:-}" ] || rm -rf "$dir/data" "$dir/server.log"
   cat > "$dir/server.properties" <<P
 process.roles=broker,controller
 node.id=1
@@ -52,7 +52,7 @@ ${EXTRA_PROPS:-}
 P
   local id=5L6g3nShT-eMCtK--X86sw
   [ -d "$dir/data" ] || java ${KAFKA_JAVA:-} $log_opts -cp "$cp" kafka.tools.StorageTool format -t $id -c "$dir/server.properties" >"$dir/format.log" 2>&1
-  setsid nohup java -Xms${KAFKA_HEAP:-512m} -Xmx${KAFKA_HEAP:-512m} ${KAFKA_JAVA:-} $log_opts -cp "$cp" kafka.Kafka "$dir/server.properties" >"$dir/server.log" 2>&1 &
+  setsid nohup java -Xms${KAFKA_HEAP:-512m} -Xmx${KAFKA_HEAP:-512m} ${KAFKA_JAVA:-} $log_opts -cp "$cp" kafka.Kafka "$dir/server.properties" >>"$dir/server.log" 2>&1 &
   echo $! > "$dir/pid"
   for _ in $(seq 1 120); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
