@@ -1,10 +1,9 @@
 //! What the processes' logs and state directories say of restored and of wiped state.
 //!
-//! A process that had a task's state when it last ran it may be behind by one transaction: the one that was committed when
-//! the process died before it could write it to its store. So, of what it restores, at most one transaction lies before the
-//! end that the changelog had when anybody took the task on after it; what comes after that end others wrote meanwhile. A
-//! task is taken on when its process looks where the changelog ends: one that is frozen after that may say long after, when
-//! others have the task, that it is restored. A task whose state a process never had is restored whole, and not judged.
+//! A process keeps on disk what it has committed, so it may be behind by one transaction of its own: the one that was
+//! committed when the process died before it could write it to its store. Who wrote a transaction is said by the producer id
+//! in its batches, and which process has that id by the process's log. So of what a process restores at once, at most one
+//! transaction is its own, whoever had the task in between, and however little a zombie did with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,13 +19,13 @@ use super::outputs;
 pub struct Evidence {
     /// How often a task was taken on.
     pub taken_on: usize,
-    /// Of these, how often by the process that had run it last.
+    /// Of these, how often by the process that had taken it on last.
     pub by_the_last: usize,
-    /// Records restored by the process that had run the task last: what its last transaction wrote.
-    pub restored_by_the_last: u64,
-    /// The most that such a process had to restore at once.
-    pub restored_by_the_last_max: u64,
-    /// Records restored because another process had written them, or because the state was never here.
+    /// Records restored that the process had written itself: what its last transaction wrote.
+    pub restored_own: u64,
+    /// The most of its own that a process had to restore at once.
+    pub restored_own_max: u64,
+    /// Records restored that another process had written.
     pub restored_from_others: u64,
     /// How often a process took tasks on again, after the group had counted it out: a zombie that came back to life.
     pub returned: usize,
@@ -51,15 +50,27 @@ struct Taken {
     gaps: BTreeMap<String, Gap>,
 }
 
+/// A committed transaction in a changelog: its first and last record, and which process wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Transaction {
+    first: i64,
+    last: i64,
+    process: usize,
+}
+
+/// Which process has which producer id.
+type Producers = BTreeMap<i64, usize>;
+
 /// Reads the logs of the processes.
 pub fn read(client: &Client, logs: &[impl AsRef<Path>]) -> Evidence {
     let mut evidence = Evidence::default();
-    let mut taken = Vec::new();
+    let (mut taken, mut producers) = (Vec::new(), Producers::new());
     for (process, log) in logs.iter().enumerate() {
         let text = std::fs::read_to_string(log).expect("a process writes its log");
         evidence.complaints.extend(complaints(process, &text));
         evidence.returned += returned(&text);
         taken.extend(taken_on(process, &text));
+        producers.extend(producer_ids(&text).map(|id| (id, process)));
     }
     taken.sort_by(|one, other| one.time.cmp(&other.time));
     let changelogs: BTreeSet<&str> = taken
@@ -67,9 +78,9 @@ pub fn read(client: &Client, logs: &[impl AsRef<Path>]) -> Evidence {
         .flat_map(|taken| taken.gaps.values())
         .map(|gap| gap.changelog.as_str())
         .collect();
-    let transactions: BTreeMap<String, Vec<(i64, i64)>> = changelogs
+    let transactions = changelogs
         .into_iter()
-        .map(|changelog| (changelog.to_owned(), transactions(client, changelog)))
+        .map(|changelog| (changelog.to_owned(), transactions(client, changelog, &producers)))
         .collect();
     evidence.judge(&taken, &transactions);
     evidence
@@ -104,16 +115,25 @@ fn returned(log: &str) -> usize {
     times
 }
 
+/// A field of a line of a log.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.split_once(&format!(" {name}="))?.1;
+    Some(rest.split(' ').next().unwrap_or(rest).trim_matches('"'))
+}
+
+/// The producer ids that a process was given, from its log.
+fn producer_ids(log: &str) -> impl Iterator<Item = i64> {
+    let lines = log.lines().filter(|line| line.contains(": producer id "));
+    lines.filter_map(|line| field(line, "producer_id")?.parse().ok())
+}
+
 /// The tasks that a process took on, from its log.
 fn taken_on(process: usize, log: &str) -> Vec<Taken> {
     let mut taken = Vec::new();
     let mut looked: BTreeMap<String, (String, BTreeMap<String, Gap>)> = BTreeMap::new();
     for line in log.lines() {
-        let field = |name: &str| {
-            let rest = line.split_once(&format!(" {name}="))?.1;
-            Some(rest.split(' ').next().unwrap_or(rest).trim_matches('"').to_owned())
-        };
-        let number = |name: &str| field(name)?.parse().ok();
+        let field = |name| field(line, name).map(str::to_owned);
+        let number = |name| field(name)?.parse().ok();
         let Some(task) = field("task") else { continue };
         let time = line.split(' ').next().unwrap_or_default().to_owned();
         if line.contains(": changelog to be read ") {
@@ -137,56 +157,61 @@ fn taken_on(process: usize, log: &str) -> Vec<Taken> {
     taken
 }
 
-/// The committed transactions of a changelog partition: first and last offset of each. Between two of them there is a
-/// marker at least, which has an offset of its own.
-fn transactions(client: &Client, changelog: &str) -> Vec<(i64, i64)> {
+/// The committed transactions of a changelog partition. Between two of them there is a marker at least, which has an offset
+/// of its own.
+fn transactions(client: &Client, changelog: &str, producers: &Producers) -> Vec<Transaction> {
     let Some((topic, number)) = changelog.rsplit_once('-') else {
         return Vec::new();
     };
     let partition = TopicPartition::new(TopicName::from(topic), number.parse().unwrap_or_default());
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    outputs::read(client, &[partition], Isolation::ReadCommitted, |_, record| {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == record.offset => *last = record.offset,
-            _ => runs.push((record.offset, record.offset)),
-        }
-    });
-    runs
+    let mut found: Vec<Transaction> = Vec::new();
+    outputs::read_batches(
+        client,
+        &[partition],
+        Isolation::ReadCommitted,
+        |_, header, record| match found.last_mut() {
+            Some(latest) if latest.last + 1 == record.offset => latest.last = record.offset,
+            _ => found.push(Transaction {
+                first: record.offset,
+                last: record.offset,
+                process: *producers
+                    .get(&header.producer_id)
+                    .unwrap_or_else(|| panic!("{changelog}: nobody has the producer id {}", header.producer_id)),
+            }),
+        },
+    );
+    found
 }
 
 impl Evidence {
-    fn judge(&mut self, taken: &[Taken], transactions: &BTreeMap<String, Vec<(i64, i64)>>) {
-        let none = Vec::new();
-        for (at, now) in taken.iter().enumerate() {
-            let of_task = |other: &&Taken| other.task == now.task;
-            let before: Vec<&Taken> = taken.iter().take(at).filter(of_task).collect();
-            let last_own = before.iter().rposition(|other| other.process == now.process);
+    fn judge(&mut self, taken: &[Taken], transactions: &BTreeMap<String, Vec<Transaction>>) {
+        let mut latest: BTreeMap<&str, usize> = BTreeMap::new();
+        for now in taken {
+            let last = latest.insert(&now.task, now.process);
             self.taken_on += 1;
-            self.by_the_last += usize::from(last_own.is_some_and(|own| own + 1 == before.len()));
-            for (store, gap) in &now.gaps {
-                let runs = transactions.get(&gap.changelog).unwrap_or(&none);
-                let all = overlap(runs, gap.from, gap.to);
-                let next = last_own.map(|own| before.get(own + 1).copied().unwrap_or(now));
-                let Some(next) = next.and_then(|next| next.gaps.get(store)) else {
-                    self.restored_from_others += all.records;
-                    continue;
-                };
-                let own = overlap(runs, gap.from, next.to.min(gap.to));
-                self.restored_by_the_last += own.records;
-                self.restored_by_the_last_max = self.restored_by_the_last_max.max(own.records);
-                self.restored_from_others += all.records - own.records;
-                if own.transactions > 1 {
+            self.by_the_last += usize::from(last == Some(now.process));
+            for gap in now.gaps.values() {
+                let all = transactions.get(&gap.changelog).map_or(&[][..], Vec::as_slice);
+                let (own, others) = all
+                    .iter()
+                    .map(|transaction| (transaction.process == now.process, transaction.records_in(gap)))
+                    .filter(|(_, records)| *records > 0)
+                    .partition::<Vec<_>, _>(|(own, _)| *own);
+                let sum = |some: &[(bool, u64)]| some.iter().map(|(_, records)| records).sum::<u64>();
+                self.restored_own += sum(&own);
+                self.restored_own_max = self.restored_own_max.max(sum(&own));
+                self.restored_from_others += sum(&others);
+                if own.len() > 1 {
                     self.complaints.push(format!(
                         "process {} had the state of task {}, but at {} it restored {} transactions of its own in {}, \
-                         {} records from offset {} on, where the log ended at {}",
+                         {} records, from offset {} on",
                         now.process,
                         now.task,
                         now.time,
-                        own.transactions,
+                        own.len(),
                         gap.changelog,
-                        own.records,
-                        gap.from,
-                        next.to
+                        sum(&own),
+                        gap.from
                     ));
                 }
             }
@@ -194,23 +219,11 @@ impl Evidence {
     }
 }
 
-struct Overlap {
-    transactions: usize,
-    records: u64,
-}
-
-/// What of these transactions lies in a range of offsets.
-fn overlap(transactions: &[(i64, i64)], from: i64, to: i64) -> Overlap {
-    let inside = transactions
-        .iter()
-        .map(|(first, last)| ((*last + 1).min(to) - (*first).max(from)).max(0) as u64)
-        .filter(|records| *records > 0);
-    let (mut transactions, mut records) = (0, 0);
-    for of_one in inside {
-        transactions += 1;
-        records += of_one;
+impl Transaction {
+    /// How many of its records lie in the range.
+    fn records_in(&self, gap: &Gap) -> u64 {
+        ((self.last + 1).min(gap.to) - self.first.max(gap.from)).max(0) as u64
     }
-    Overlap { transactions, records }
 }
 
 #[cfg(test)]
@@ -219,6 +232,7 @@ mod tests {
 
     const LOG: &str = "\
 === started
+2026-01-01T00:00:00Z  INFO thread{name=t}: kstreams_client::produce::transaction: producer id given transactional_id=\"a-1\" producer_id=7 epoch=3
 2026-01-01T00:00:01Z DEBUG thread{name=t}: kstreams_runtime::restore: changelog to be read task=1_0 store=\"totals\" changelog=a-totals-changelog-0 from=5 to=9
 2026-01-01T00:00:02Z  INFO thread{name=t}: kstreams_runtime::thread::events: state restored task=1_0 records=3 millis=1
 2026-01-01T00:00:03Z  WARN thread{name=t}: kstreams_store::storage: state deleted task=\"1_0\" store=\"totals\"
@@ -243,6 +257,7 @@ mod tests {
             "when it looked, not when it was through"
         );
         assert_eq!(complaints(2, LOG).len(), 1);
+        assert_eq!(producer_ids(LOG).collect::<Vec<_>>(), [7]);
         let zombie = format!("... the group counts this thread out; ...\n{LOG}");
         assert_eq!(
             (returned(LOG), returned(&zombie)),
@@ -267,32 +282,36 @@ mod tests {
     }
 
     fn judged(taken: &[Taken]) -> Evidence {
-        let transactions = BTreeMap::from([("c".to_owned(), vec![(0, 3), (5, 8), (10, 13), (15, 18)])]);
+        let by = |process, first| Transaction {
+            first,
+            last: first + 3,
+            process,
+        };
+        let written = vec![by(0, 0), by(0, 5), by(1, 10), by(0, 15)];
         let mut evidence = Evidence::default();
-        evidence.judge(taken, &transactions);
+        evidence.judge(taken, &BTreeMap::from([("c".to_owned(), written)]));
         evidence
     }
 
     #[test]
-    fn one_transaction_may_be_missing_and_no_more() {
-        let one = judged(&[taken(0, 0, 0), taken(0, 10, 15)]);
-        assert_eq!(
-            (one.complaints.len(), one.by_the_last, one.restored_by_the_last),
-            (0, 1, 4)
-        );
-        assert_eq!(judged(&[taken(0, 0, 0), taken(0, 4, 15)]).complaints.len(), 1);
+    fn one_transaction_of_its_own_may_be_missing_and_no_more() {
+        let one = judged(&[taken(0, 0, 0), taken(0, 5, 10)]);
+        assert_eq!((one.complaints.len(), one.by_the_last, one.restored_own), (0, 1, 4));
+        assert_eq!(judged(&[taken(0, 0, 0), taken(0, 3, 10)]).complaints.len(), 1);
     }
 
     #[test]
     fn what_others_wrote_counts_apart() {
-        let moved = judged(&[taken(0, 0, 0), taken(1, 0, 5), taken(0, 5, 15)]);
+        let moved = judged(&[taken(0, 0, 0), taken(1, 0, 10), taken(0, 9, 15)]);
         assert_eq!(moved.complaints, Vec::<String>::new());
-        assert_eq!((moved.restored_by_the_last, moved.restored_from_others), (0, 12));
-        assert_eq!(
-            judged(&[taken(0, 0, 0), taken(1, 0, 15), taken(0, 0, 20)])
-                .complaints
-                .len(),
-            1
-        );
+        assert_eq!((moved.restored_own, moved.restored_from_others), (0, 12));
+        let wiped = judged(&[taken(0, 0, 0), taken(1, 0, 10), taken(0, 0, 15)]);
+        assert_eq!((wiped.complaints.len(), wiped.restored_own), (1, 8));
+    }
+
+    #[test]
+    fn a_zombie_that_looks_at_its_task_in_between_changes_nothing() {
+        let zombie = judged(&[taken(0, 0, 0), taken(1, 10, 10), taken(0, 15, 19)]);
+        assert_eq!((zombie.complaints.len(), zombie.restored_own), (0, 4));
     }
 }

@@ -7,7 +7,7 @@ use kstreams::{TopicName, TopicPartition};
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
 use kstreams_client::{Client, ConsumerConfig, ConsumerEvent, Start};
-use kstreams_wire::batch::RawRecord;
+use kstreams_wire::batch::{BatchHeader, RawRecord};
 
 use super::model::{PARTITIONS, Values};
 
@@ -28,6 +28,18 @@ pub fn read(
     partitions: &[TopicPartition],
     isolation: Isolation,
     mut take: impl FnMut(&TopicPartition, &RawRecord<'_>),
+) {
+    read_batches(client, partitions, isolation, |partition, _, record| {
+        take(partition, record)
+    });
+}
+
+/// Like [`read`], with the header of each record's batch.
+pub fn read_batches(
+    client: &Client,
+    partitions: &[TopicPartition],
+    isolation: Isolation,
+    mut take: impl FnMut(&TopicPartition, &BatchHeader, &RawRecord<'_>),
 ) {
     let ends = ends(client, partitions, isolation);
     let mut consumer = client.consumer(ConsumerConfig {
@@ -50,8 +62,9 @@ pub fn read(
                 continue;
             };
             for mut batch in records {
+                let header = *batch.header();
                 while let Some(record) = batch.next().expect("a good batch") {
-                    take(&partition, &record);
+                    take(&partition, &header, &record);
                 }
             }
         }

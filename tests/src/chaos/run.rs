@@ -357,8 +357,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "restored by the last   {:6} records, at most {} at once",
-            evidence.restored_by_the_last, evidence.restored_by_the_last_max
+            "restored of their own  {:6} records, at most {} at once",
+            evidence.restored_own, evidence.restored_own_max
         )?;
         writeln!(f, "restored from others   {:6} records", evidence.restored_from_others)?;
         for fault in &self.faults {

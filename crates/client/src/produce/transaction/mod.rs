@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use kstreams_wire::TopicPartition;
 
+use super::queue::Identity;
 use super::sender::Command;
 use super::{Producer, TransactionalConfig};
 use crate::error::{Error, Result};
@@ -55,7 +56,17 @@ impl Producer {
             self.restart();
         }
         self.transactions()?.machine.plan_begin();
-        self.converse(None, self.config.block_max)
+        self.converse(None, self.config.block_max)?;
+        if let (Some(transactions), Some(identity)) = (&self.transactions, self.identity) {
+            let Identity { producer_id, epoch } = identity;
+            tracing::info!(
+                transactional_id = transactions.config.id,
+                producer_id,
+                epoch,
+                "producer id given"
+            );
+        }
+        Ok(())
     }
 
     /// Whether something was written, or offsets sent, since the last transaction ended.
