@@ -12,6 +12,7 @@ use kstreams_client::consume::Isolation;
 use kstreams_client::{ProducerConfig, ProducerRecord, TransactionalConfig};
 
 use super::application::{metric, runs};
+use super::stale::Coordinator;
 use super::{PATIENCE, World, eventually, on_each_broker};
 
 const KEYS: u32 = 5;
@@ -240,5 +241,29 @@ fn a_thread_that_hangs_for_too_long_does_its_work_again() {
             each_key_counts_to(world, TIMES * round);
         }
         assert_eq!(metric(&streams, "stream-metrics", "failed-stream-threads"), 0);
+    });
+}
+
+#[test]
+fn offsets_of_long_ago_leave_no_trace_in_what_is_committed() {
+    const TIMES: u32 = 60;
+    on_each_broker("exactly-once-stale", |world| {
+        for memory in [|_| -1, |offset| offset / 2] {
+            let coordinator = Coordinator::before(&world.bootstrap, memory);
+            let world = World::new(coordinator.bootstrap(), "exactly-once-stale");
+            world.topics(&["in", "out"], PARTITIONS);
+            let state = tempfile::tempdir().expect("a directory");
+            for round in 1..=2 {
+                coordinator.reload();
+                write(&world, TIMES);
+                let mut streams = started(application(&world, state.path(), &Arc::new(AtomicU32::new(u32::MAX))));
+                each_key_counts_to(&world, TIMES * round);
+                let _ = streams.close(None);
+            }
+            assert!(
+                coordinator.stale_answers() > 0,
+                "the second instance was told the truth"
+            );
+        }
     });
 }

@@ -18,6 +18,7 @@ mod refused;
 mod resets;
 mod sharing;
 mod shutdown;
+mod stale;
 mod trouble;
 mod unsent;
 mod windows;

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kstreams_client::group::Stability;
 use kstreams_client::{
     Admin, Client, Committed, Consumer, ConsumerConfig, ConsumerEvent, Error, GroupConfig, GroupEvent, GroupMember,
     Leave,
@@ -178,7 +179,7 @@ impl Running {
                     self.tell(News::Committed(result));
                 }
                 Ok(Order::Committed(partitions)) => {
-                    let offsets = self.consumer.committed(&partitions, PATIENCE);
+                    let offsets = self.consumer.committed(&partitions, Stability::Required, PATIENCE);
                     self.tell(News::Offsets(offsets));
                 }
                 Ok(Order::Hang(time)) => std::thread::sleep(time),

@@ -65,6 +65,21 @@ pub enum Error {
         #[source]
         source: Box<kstreams_client::Error>,
     },
+    /// Reading was begun at an offset that was not the group's any more: a coordinator that had just been loaded answered an
+    /// old one. What was processed since is done again, from the right one.
+    #[error(
+        "{partition} was begun where {} was said to be committed, and it is {}: the group's coordinator had answered an old offset",
+        offset(begun),
+        offset(committed)
+    )]
+    Start {
+        /// The input partition.
+        partition: kstreams_wire::TopicPartition,
+        /// What was said to be committed.
+        begun: Option<i64>,
+        /// What is.
+        committed: Option<i64>,
+    },
     /// A record could not be sent.
     #[error(transparent)]
     Unsent(Box<Unsent>),
@@ -245,6 +260,7 @@ impl Error {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Unsent(unsent) => of_unsent(unsent),
+            Self::Start { .. } => Disposition::Undo,
             Self::Client { source, .. } => of_client(source),
             // Whether it is committed may not be known: only beginning again at the commit that is known makes sure.
             Self::Transaction { source } => match of_client(source) {
@@ -270,10 +286,17 @@ impl Error {
             |error: &kstreams_client::Error| of_client(error) != Disposition::Later && error.is_retriable();
         match self.disposition() {
             Disposition::Retry => true,
-            Disposition::Revive | Disposition::Undo => cause(self).is_some_and(is_transient),
+            Disposition::Revive | Disposition::Undo => {
+                matches!(self, Self::Start { .. }) || cause(self).is_some_and(is_transient)
+            }
             Disposition::Later | Disposition::Rejoin | Disposition::Stop => false,
         }
     }
+}
+
+/// An offset in words.
+fn offset(offset: &Option<i64>) -> String {
+    offset.map_or_else(|| "nothing".to_owned(), |offset| format!("offset {offset}"))
 }
 
 fn of_client(error: &kstreams_client::Error) -> Disposition {

@@ -86,11 +86,11 @@ impl Consumer {
         self.member()?.commit(identity, offsets, limit)
     }
 
-    /// The offsets that the group committed for these partitions, without those that have none. Waits while a
-    /// transaction has offsets of them pending.
+    /// The offsets that the group committed for these partitions, without those that have none.
     pub fn committed(
         &mut self,
         partitions: &[TopicPartition],
+        stability: Stability,
         limit: Duration,
     ) -> Result<BTreeMap<TopicPartition, Committed>> {
         let group = self.member()?.metadata().group_id;
@@ -98,7 +98,7 @@ impl Consumer {
         let cluster = self.client.cluster().clone();
         let partitions = partitions.to_vec();
         self.client.io().run(&what, limit, async move {
-            offsets::fetch(&cluster, &group, Some(&partitions), Stability::Required).await
+            offsets::fetch(&cluster, &group, Some(&partitions), stability).await
         })
     }
 

@@ -1,5 +1,8 @@
 //! A commit: the order of the steps is the guarantee.
 //!
+//! * `mod`: the steps
+//! * [`starts`]: whether what is committed began where the last commit ended
+//!
 //! 1. each task flushes its caches, which forwards and sends what they held back;
 //! 2. the producer waits until everything sent is acknowledged;
 //! 3. the input offsets are committed, all tasks in one request; under exactly-once they become part of the transaction
@@ -9,6 +12,8 @@
 //! A crash before step 3 does the work again, from a state that does not know of it; one between 3 and 4 finds the
 //! changelog ahead of the store, and restores the difference. What was sent before a crash at step 3 counts at least once,
 //! or, in a transaction that is aborted then, not at all: so state on disk never has to be thrown away.
+
+pub(crate) mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +29,7 @@ use crate::config::Guarantee;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Hurdle};
 use crate::output::ProducerOutput;
+use starts::Starts;
 
 /// What a commit did.
 #[derive(Debug, Default)]
@@ -36,33 +42,37 @@ pub(crate) struct Done {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// What a commit goes through besides the tasks.
+pub(crate) struct Way<'a> {
+    pub(crate) output: &'a mut ProducerOutput,
+    pub(crate) consumer: &'a mut Consumer,
+    pub(crate) starts: &'a mut Starts,
+    /// How long the group's coordinator may take to answer.
+    pub(crate) limit: Duration,
+}
+
 /// Commits these tasks.
-pub(crate) fn commit(
-    mut tasks: Vec<(TaskId, &mut ActiveTask)>,
-    output: &mut ProducerOutput,
-    consumer: &mut Consumer,
-    limit: Duration,
-) -> Done {
+pub(crate) fn commit(mut tasks: Vec<(TaskId, &mut ActiveTask)>, way: &mut Way<'_>) -> Done {
     tasks.retain(|(_, task)| task.commit_needed());
     let mut done = Done::default();
     if !tasks.is_empty() {
         fault::reach("commit:1");
     }
-    prepare(&mut tasks, output, &mut done);
+    prepare(&mut tasks, way.output, &mut done);
     if tasks.is_empty() {
         return done;
     }
     fault::reach("commit:2");
     let ids: BTreeSet<TaskId> = tasks.iter().map(|(id, _)| *id).collect();
-    let offsets = committable(&tasks, consumer);
-    let delivered = output.flush();
+    let offsets = committable(&tasks, way.consumer);
+    let delivered = way.output.flush();
     let numbers = offsets
         .iter()
         .map(|(partition, committed)| (partition.clone(), committed.offset));
     let numbers = numbers.collect();
     let committed = delivered.and_then(|()| {
         fault::reach("commit:3");
-        commit_offsets(offsets, output, consumer, limit)
+        commit_offsets(offsets, way)
     });
     if let Err(error) = committed {
         done.failures.push(Failure::of_output(ids, error));
@@ -72,7 +82,7 @@ pub(crate) fn commit(
     done.tasks = ids;
     done.offsets = numbers;
     for (id, task) in &mut tasks {
-        if let Err(source) = task.post_commit(|changelog| output.acked_offset(changelog)) {
+        if let Err(source) = task.post_commit(|changelog| way.output.acked_offset(changelog)) {
             done.failures.push(Failure::within(*id, Hurdle::Commit, source));
         }
     }
@@ -116,19 +126,26 @@ fn committable(tasks: &[(TaskId, &mut ActiveTask)], consumer: &Consumer) -> BTre
         .collect()
 }
 
-fn commit_offsets(
-    offsets: BTreeMap<TopicPartition, Committed>,
-    output: &mut ProducerOutput,
-    consumer: &mut Consumer,
-    limit: Duration,
-) -> Result<()> {
+fn commit_offsets(offsets: BTreeMap<TopicPartition, Committed>, way: &mut Way<'_>) -> Result<()> {
+    let Way {
+        output,
+        consumer,
+        starts,
+        limit,
+    } = way;
     match output.guarantee() {
         Guarantee::ExactlyOnce => {
-            let committed = output.commit_transaction(&offsets, consumer.group_metadata());
-            committed.map_err(|source| Error::Transaction { source: source.into() })
+            let failed = |source: kstreams_client::Error| Error::Transaction { source: source.into() };
+            if !offsets.is_empty() {
+                let group = consumer.group_metadata().map_err(failed)?;
+                output.send_offsets(&offsets, &group).map_err(failed)?;
+                starts.confirm(&offsets, consumer, *limit)?;
+            }
+            fault::reach("commit:4");
+            output.commit_transaction().map_err(failed)
         }
         Guarantee::AtLeastOnce if !offsets.is_empty() => {
-            consumer.commit(offsets, limit).map_err(|source| Error::Client {
+            consumer.commit(offsets, *limit).map_err(|source| Error::Client {
                 action: "commit input offsets".to_owned(),
                 source: source.into(),
             })

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kstreams_client::{Committed, GroupMetadata, Producer, ProducerRecord, ProducerTopic};
-use kstreams_store::{Output, OutputError, OutputRecord, TopicId, fault};
+use kstreams_store::{Output, OutputError, OutputRecord, TopicId};
 use kstreams_topology::TaskId;
 use kstreams_topology::graph::ProductionHandler;
 use kstreams_wire::{TopicName, TopicPartition};
@@ -79,16 +79,17 @@ impl ProducerOutput {
         Ok(())
     }
 
-    /// Commits what was sent, and these offsets along with it.
-    pub(crate) fn commit_transaction(
+    /// Commits these offsets along with what was sent.
+    pub(crate) fn send_offsets(
         &mut self,
         offsets: &BTreeMap<TopicPartition, Committed>,
-        group: Result<GroupMetadata, kstreams_client::Error>,
+        group: &GroupMetadata,
     ) -> Result<(), kstreams_client::Error> {
-        if !offsets.is_empty() {
-            self.producer.send_offsets(offsets, &group?)?;
-        }
-        fault::reach("commit:4");
+        self.producer.send_offsets(offsets, group)
+    }
+
+    /// Commits what was sent.
+    pub(crate) fn commit_transaction(&mut self) -> Result<(), kstreams_client::Error> {
         self.producer.commit_transaction()
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
+use kstreams_client::group::Stability;
 use kstreams_client::{Consumer, ConsumerEvent, Start};
 use kstreams_store::{Changelog, ChangelogId, ChangelogRecord};
 use kstreams_task::{ActiveTask, ChangelogState};
@@ -246,7 +247,7 @@ impl Restorer {
             .collect();
         if !sources.is_empty() {
             let limit = self.instance.settings.client.api_timeout;
-            let committed = group.committed(&sources, limit).map_err(failed)?;
+            let committed = group.committed(&sources, Stability::Required, limit).map_err(failed)?;
             for partition in sources {
                 let consumed = committed.get(&partition).map_or(0, |committed| committed.offset);
                 ends.entry(partition).and_modify(|end| *end = (*end).min(consumed));

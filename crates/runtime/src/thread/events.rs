@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kstreams_client::admin::OffsetSpec;
 use kstreams_client::consume::Isolation;
+use kstreams_client::group::Stability;
 use kstreams_client::{ConsumerEvent, GroupEvent, Start};
 use kstreams_task::{Admission, Close, Input};
 use kstreams_topology::TaskId;
@@ -14,6 +15,7 @@ use kstreams_wire::{TopicName, TopicPartition};
 use tracing::{debug, info, warn};
 
 use super::{StreamThread, ThreadState};
+use crate::config::Guarantee;
 use crate::error::{Disposition, Error, Result};
 use crate::failure::{Failure, Hurdle};
 use crate::output::now_ms;
@@ -131,7 +133,6 @@ impl StreamThread {
     /// Gives up the tasks that are not assigned any more, takes on the new ones, and tells the group.
     fn take_over(&mut self, assigned: &[TopicPartition], user_data: &Bytes) -> Result<()> {
         read_assignment(user_data)?;
-        self.awaits_group = false;
         let Diff { close, open, grow } = diff(&self.tasks.inputs(), self.instance.layout.by_task(assigned));
         if !close.is_empty() {
             self.give_up(close.into_iter().collect());
@@ -190,6 +191,7 @@ impl StreamThread {
     pub(super) fn withdraw(&mut self, task: TaskId) {
         let inputs = self.tasks.inputs_of(task);
         self.consumer.unassign(&inputs);
+        self.starts.forget(&inputs);
         self.full.retain(|partition| !inputs.contains(partition));
         self.restorer.forget(task);
     }
@@ -212,7 +214,7 @@ impl StreamThread {
 
     /// Reads changelogs for a moment; tasks that are through begin to run.
     pub(super) fn restore(&mut self) {
-        if !self.restorer.is_busy() || self.awaits_group {
+        if !self.restorer.is_busy() {
             return;
         }
         let idle = !self.times.busy && !self.tasks.all_run();
@@ -333,7 +335,7 @@ impl StreamThread {
         let limit = self.instance.settings.client.api_timeout;
         let committed = self
             .consumer
-            .committed(partitions, limit)
+            .committed(partitions, Stability::Required, limit)
             .map_err(|source| Error::Client {
                 action: format!("read the committed offsets of task {id}"),
                 source: source.into(),
@@ -353,6 +355,10 @@ impl StreamThread {
                 None => self.start_by_policy(partition, -1)?,
             };
             starts.push((partition.clone(), start));
+            if self.output.guarantee() == Guarantee::ExactlyOnce {
+                let offset = committed.map(|committed| committed.offset);
+                self.starts.begun(partition.clone(), offset);
+            }
             inputs.push(Input {
                 partition: partition.clone(),
                 offset: committed.map(|committed| committed.offset),

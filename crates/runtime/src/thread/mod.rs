@@ -27,6 +27,7 @@ use kstreams_topology::Panic;
 use kstreams_wire::TopicPartition;
 use tracing::{info, info_span, warn};
 
+use crate::commit::starts::Starts;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::instance::{Instance, ThreadPlace};
@@ -103,9 +104,8 @@ struct StreamThread {
     consumed: BTreeMap<TopicPartition, i64>,
     /// What failed in this turn.
     failures: Vec<Failure>,
-    /// A transaction was undone, and the group has not met since. Until it has, committed offsets are not read: a coordinator
-    /// that was loaded anew may answer old ones before it has written something itself (Kafka 4.1 does, KAFKA-19716).
-    awaits_group: bool,
+    /// Where partitions were begun that no transaction has committed yet.
+    starts: Starts,
     times: Times,
     /// Where others leave what they want to read of its stores, and how they know of it.
     desk: Desk,
@@ -154,7 +154,7 @@ impl StreamThread {
             full: Vec::new(),
             consumed: BTreeMap::new(),
             failures: Vec::new(),
-            awaits_group: false,
+            starts: Starts::default(),
             times: Times {
                 polled: now,
                 committed: now,

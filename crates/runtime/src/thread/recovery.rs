@@ -8,7 +8,6 @@ use tracing::{debug, warn};
 
 use super::reaction::{Plan, Revival, Writes, decide};
 use super::{StreamThread, ThreadState};
-use crate::config::Guarantee;
 use crate::error::{Disposition, Error, Result};
 use crate::failure::Failure;
 use crate::tasks::deadlines::Patience;
@@ -89,10 +88,6 @@ impl StreamThread {
         }
         if !revival.tasks.is_empty() {
             self.go(ThreadState::PartitionsAssigned);
-            if revival.writes == Writes::Undone && self.output.guarantee() == Guarantee::ExactlyOnce {
-                self.awaits_group = true;
-                self.consumer.rejoin("its transaction was undone");
-            }
         }
         if revival.writes == Writes::Undone {
             self.pause();

@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::budget::{Next, Pass};
 use super::{StreamThread, ThreadState};
-use crate::commit::{Done, commit};
+use crate::commit::{Done, Way, commit};
 use crate::config::Guarantee;
 use crate::error::Error;
 use crate::failure::{Failure, Hurdle};
@@ -207,7 +207,13 @@ impl StreamThread {
         let failed: BTreeSet<TaskId> = self.failures.iter().flat_map(|failure| failure.tasks.clone()).collect();
         let limit = self.instance.settings.client.api_timeout;
         let tasks = self.tasks.running().filter(|(id, _)| !failed.contains(id)).collect();
-        let done = commit(tasks, &mut self.output, &mut self.consumer, limit);
+        let mut way = Way {
+            output: &mut self.output,
+            consumer: &mut self.consumer,
+            starts: &mut self.starts,
+            limit,
+        };
+        let done = commit(tasks, &mut way);
         self.times.uncommitted = !done.failures.is_empty();
         if !done.tasks.is_empty() {
             self.metrics.commits.add(1);
