@@ -274,8 +274,8 @@ fn a_store_knows_from_which_changelog_it_was_built() {
 /// Long enough for a flush in the background.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for a table with values of [`fill`] below a directory: the file and a place of such a value in it.
-fn table(directory: &Path) -> (PathBuf, usize) {
+/// Waits for a table with values of [`fill`] below a directory: the file, and where in it the first and the last value are.
+fn table(directory: &Path) -> (PathBuf, [usize; 2]) {
     fn files(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -291,11 +291,10 @@ fn table(directory: &Path) -> (PathBuf, usize) {
         found.retain(|file| file.components().any(|part| part.as_os_str() == "tables"));
         for file in found {
             let bytes = fs::read(&file).unwrap_or_default();
-            if let Some(at) = bytes
-                .windows(500)
-                .position(|window| window.iter().all(|byte| *byte == b'v'))
-            {
-                return (file, at);
+            let is_value = |window: &[u8]| window.iter().all(|byte| *byte == b'v');
+            let mut windows = bytes.windows(500);
+            if let (Some(first), Some(last)) = (windows.position(is_value), bytes.windows(500).rposition(is_value)) {
+                return (file, [first, last]);
             }
         }
         assert!(Instant::now() < end, "the entries never came to a file");
@@ -318,21 +317,35 @@ fn fill(store: &mut State) {
     store.commit(Some(5_999)).unwrap();
 }
 
+/// A store with a table in which one of its values is damaged.
+fn with_a_damaged_table(directory: &Path, which: usize) -> Storage {
+    {
+        let storage = open(directory);
+        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+        fill(&mut store);
+        table(directory);
+        store.close().unwrap();
+    }
+    let (file, places) = table(directory);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[places[which]] ^= 0x55;
+    fs::write(file, bytes).unwrap();
+    open(directory)
+}
+
+#[test]
+fn a_store_that_cannot_say_what_it_is_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = with_a_damaged_table(directory.path(), 0);
+    assert!(matches!(state(&storage, Kind::KeyValue, None), Err(Error::Format { found, .. }) if found == "damaged"));
+    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
+    assert_eq!((store.offset(), peek(&mut store, "00000001")), (None, None));
+}
+
 #[test]
 fn a_damaged_table_is_told_of_and_its_store_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
-    {
-        let storage = open(directory.path());
-        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-        fill(&mut store);
-        table(directory.path());
-        store.close().unwrap();
-    }
-    let (file, at) = table(directory.path());
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[at] ^= 0x55;
-    fs::write(file, bytes).unwrap();
-    let storage = open(directory.path());
+    let storage = with_a_damaged_table(directory.path(), 1);
     let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
     let error = read_all(&mut store).unwrap_err();
     assert!(

@@ -1,16 +1,25 @@
 //! Entries in fjall: one database for the process, one keyspace per store.
 //!
-//! A keyspace `meta` holds each store's format and changelog offset, so that one batch writes entries and offset. The
-//! database has its own worker threads and journal: that is why the stores of a process share one.
+//! * `mod`: the database, a store's engine
+//! * [`said`]: a store's format and changelog offset, an entry among the others, so that one batch writes entries and offset
+//!
+//! The database has its own worker threads and journal: that is why the stores of a process share one.
+
+mod said;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::fjall::config::HashRatioPolicy;
 use ::fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
+use said::Said;
 
 use crate::engine::shared::{ReadOnly, Reads};
 use crate::engine::{Batch, Cause, Cursor, DAMAGED, Damaged, Engine, Home, NewReader, Opened, Place};
@@ -26,10 +35,6 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 const WORKERS: usize = 2;
 /// Buckets per entry of the hash index in a block: point reads are what stores do most.
 const HASH_RATIO: f32 = 0.75;
-const META: &str = "meta";
-const FORMAT: &str = "format";
-const OFFSET: &str = "offset";
-const CHANGELOG_ID: &str = "changelog-id";
 
 /// The database of a process, opened at the first need.
 pub(crate) struct FjallHome {
@@ -41,8 +46,6 @@ pub(crate) struct FjallHome {
 #[derive(Clone)]
 struct OpenDatabase {
     database: Database,
-    /// Formats and offsets.
-    meta: Keyspace,
     /// A write failed: the database takes no further ones until it is opened anew.
     broken: Arc<AtomicBool>,
 }
@@ -68,9 +71,8 @@ impl FjallHome {
             .worker_threads(WORKERS)
             .open()
             .map_err(not_opened)?;
-        let meta = database.keyspace(META, || KeyspaceCreateOptions::default().max_memtable_size(1 << 20))?;
         let broken = Arc::default();
-        Ok(opened.insert(OpenDatabase { database, meta, broken }).clone())
+        Ok(opened.insert(OpenDatabase { database, broken }).clone())
     }
 
     fn exists(&self) -> bool {
@@ -92,33 +94,24 @@ impl Home for FjallHome {
     }
 
     fn open(&self, place: &Place, format: &str) -> Result<Opened, Cause> {
-        let OpenDatabase { database, meta, broken } = self.database()?;
-        let name = keyspace_name(&place.task, &place.store)?;
-        let entries = database.keyspace(&name, entry_options)?;
-        let format_key = meta_key(&place.task, &place.store, FORMAT);
-        match meta.get(&format_key)? {
-            Some(found) if *found == *format.as_bytes() => {}
-            Some(found) => return Ok(Opened::OtherFormat(String::from_utf8_lossy(&found).into_owned())),
+        let OpenDatabase { database, broken } = self.database()?;
+        let entries = database.keyspace(&keyspace_name(&place.task, &place.store)?, entry_options)?;
+        let said = match said(&entries)? {
+            Some(said) if said.format == format => said.with_changelog(&place.changelog),
+            Some(said) => return Ok(Opened::OtherFormat(said.format)),
             None if !entries.is_empty()? => return Ok(Opened::OtherFormat("none".to_owned())),
-            None => meta.insert(&format_key, format)?,
-        }
-        let offset_key = meta_key(&place.task, &place.store, OFFSET);
-        let said = meta.get(&offset_key)?;
-        let offset = said.and_then(|bytes| of_changelog(&bytes, &place.changelog).map(i64::from_be_bytes));
-        let id_key = meta_key(&place.task, &place.store, CHANGELOG_ID);
-        let said = meta.get(&id_key)?;
-        let changelog_id = said.and_then(|bytes| of_changelog(&bytes, &place.changelog).map(ChangelogId));
+            None => {
+                let said = Said::of_a_new_store(format, &place.changelog);
+                entries.insert(said::KEY, said.encode())?;
+                said
+            }
+        };
         Ok(Opened::Engine(Box::new(FjallEngine {
             database,
-            meta,
             entries,
-            format_key,
-            offset_key,
-            id_key,
+            said,
+            damaged: Cell::new(false),
             broken,
-            changelog_id,
-            changelog: place.changelog.clone(),
-            offset,
         })))
     }
 
@@ -135,12 +128,11 @@ impl Home for FjallHome {
         if !self.exists() {
             return Ok(offsets);
         }
-        let OpenDatabase { database, meta, .. } = self.database()?;
+        let OpenDatabase { database, .. } = self.database()?;
         for (_, store) in Self::stores(&database).filter(|(owner, _)| owner == task) {
-            if let Some(bytes) = meta.get(meta_key(task, &store, OFFSET))?
-                && let Some((offset, _)) = bytes.split_first_chunk()
-            {
-                offsets.insert(store, i64::from_be_bytes(*offset));
+            let entries = database.keyspace(&keyspace_name(task, &store)?, entry_options)?;
+            if let Some(offset) = said(&entries)?.and_then(|said| said.offset()) {
+                offsets.insert(store, offset);
             }
         }
         Ok(offsets)
@@ -161,15 +153,24 @@ impl Home for FjallHome {
         if !self.exists() {
             return Ok(());
         }
-        let OpenDatabase { database, meta, .. } = self.database()?;
-        let mut batch = database.batch().durability(Some(PersistMode::SyncData));
-        for said in meta.prefix(meta_key(task, store, "")) {
-            batch.remove(&meta, said.key()?);
-        }
+        let OpenDatabase { database, .. } = self.database()?;
+        let entries = database.keyspace(&keyspace_name(task, store)?, entry_options)?;
         // First what the store says of itself: entries that a crash leaves behind have no format, and are not trusted.
+        let mut batch = database.batch().durability(Some(PersistMode::SyncData));
+        batch.remove(&entries, said::KEY);
         batch.commit()?;
-        let entries = database.keyspace(&keyspace_name(task, store)?, KeyspaceCreateOptions::default)?;
         Ok(database.delete_keyspace(entries)?)
+    }
+}
+
+/// What a store says of itself; if its files are damaged just there, that they are.
+fn said(entries: &Keyspace) -> Result<Option<Said>, Cause> {
+    match entries.get(said::KEY) {
+        Err(error) if is_damage(&error) => {
+            tracing::warn!(store = %entries.name(), %error, "the files of a store are damaged");
+            Ok(Some(Said::of_a_new_store(DAMAGED, "")))
+        }
+        bytes => Ok(bytes?.and_then(|bytes| Said::decode(&bytes))),
     }
 }
 
@@ -185,25 +186,6 @@ fn keyspace_name(task: &str, store: &str) -> Result<String, Cause> {
         return Err(format!("the name {name} is longer than 255 bytes").into());
     }
     Ok(name)
-}
-
-fn meta_key(task: &str, store: &str, what: &str) -> String {
-    format!("{task}/{store}/{what}")
-}
-
-/// Something that is said of a changelog, and which one that is: of another changelog it means nothing.
-fn with_changelog(said: &[u8], changelog: &str) -> Vec<u8> {
-    [said, changelog.as_bytes()].concat()
-}
-
-/// Where the position of one of several partitions stands.
-fn position_key(offset_key: &str, partition: &str) -> String {
-    format!("{offset_key}/{partition}")
-}
-
-fn of_changelog<const N: usize>(bytes: &[u8], changelog: &str) -> Option<[u8; N]> {
-    let (said, name) = bytes.split_first_chunk()?;
-    (name == changelog.as_bytes()).then_some(*said)
 }
 
 /// Why the database cannot be opened, and what to do about it where nothing else helps.
@@ -247,34 +229,40 @@ fn is_nonsense(error: &std::io::Error) -> bool {
 /// fjall writes the length of a key as two bytes.
 const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
-/// fjall knows no empty key. Keys of zeros alone, and so the empty one, get one zero more: the order stays.
-fn stored_key(key: &[u8]) -> Cow<'_, [u8]> {
+type StoredKey<'a> = Cow<'a, [u8]>;
+
+/// fjall knows no empty key, and one is ours ([`said`]). Keys of zeros alone, and so the empty one, get two zeros more: the
+/// order stays.
+fn stored_key(key: &[u8]) -> StoredKey<'_> {
     if key.iter().any(|byte| *byte != 0) {
         return Cow::Borrowed(key);
     }
-    let mut longer = key.to_vec();
-    longer.push(0);
-    Cow::Owned(longer)
+    Cow::Owned([key, &[0, 0]].concat())
 }
 
 /// The key that was stored as this one.
 fn given_key(key: &[u8]) -> &[u8] {
-    match key.split_last() {
-        Some((0, shorter)) if shorter.iter().all(|byte| *byte == 0) => shorter,
+    match key.split_last_chunk() {
+        Some((shorter, [0, 0])) if shorter.iter().all(|byte| *byte == 0) => shorter,
         _ => key,
     }
 }
 
+/// Where keys in these bounds stand.
+fn stored_bounds<'a>(from: Bound<&'a [u8]>, to: Bound<&'a [u8]>) -> (Bound<StoredKey<'a>>, Bound<StoredKey<'a>>) {
+    let from = match from {
+        Bound::Unbounded => Bound::Excluded(Cow::Borrowed(said::KEY)),
+        bounded => bounded.map(stored_key),
+    };
+    (from, to.map(stored_key))
+}
+
 struct FjallEngine {
     database: Database,
-    meta: Keyspace,
     entries: Keyspace,
-    format_key: String,
-    offset_key: String,
-    id_key: String,
-    changelog: String,
-    offset: Option<i64>,
-    changelog_id: Option<ChangelogId>,
+    said: Said,
+    /// Its files are damaged; it has said so.
+    damaged: Cell<bool>,
     broken: Arc<AtomicBool>,
 }
 
@@ -284,8 +272,10 @@ impl FjallEngine {
         if !cause.downcast_ref().is_some_and(is_damage) {
             return cause;
         }
-        if let Err(error) = self.meta.insert(&self.format_key, DAMAGED) {
-            tracing::warn!(%error, store = self.format_key, "could not note that a store is damaged");
+        self.damaged.set(true);
+        let damaged = Said::of_a_new_store(DAMAGED, "");
+        if let Err(error) = self.entries.insert(said::KEY, damaged.encode()) {
+            tracing::warn!(%error, store = %self.entries.name(), "could not note that a store is damaged");
         }
         Box::new(Damaged(cause))
     }
@@ -311,10 +301,17 @@ impl Engine for FjallEngine {
     }
 
     fn write(&mut self, writes: Batch<'_>) -> Result<(), Cause> {
+        if self.damaged.get() {
+            return Err("its files are damaged".into());
+        }
+        let said = self.said.after(&writes);
         // The journal reaches the operating system at once: what is committed survives the process, not the machine.
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         if let Some(end) = writes.drop_before {
-            for entry in self.entries.range(..stored_key(end)) {
+            for entry in self
+                .entries
+                .range(stored_bounds(Bound::Unbounded, Bound::Excluded(end)))
+            {
                 let key = entry.key().map_err(|error| self.suspect(error.into()))?;
                 batch.remove(&self.entries, key);
             }
@@ -329,35 +326,20 @@ impl Engine for FjallEngine {
                 None => batch.remove(&self.entries, &*key),
             }
         }
-        if let Some(offset) = writes.offset {
-            batch.insert(
-                &self.meta,
-                self.offset_key.as_str(),
-                with_changelog(&offset.to_be_bytes(), &self.changelog),
-            );
-        }
-        if let Some(ChangelogId(id)) = writes.changelog_id {
-            batch.insert(&self.meta, self.id_key.as_str(), with_changelog(&id, &self.changelog));
-        }
-        for (partition, position) in writes.positions {
-            batch.insert(
-                &self.meta,
-                position_key(&self.offset_key, partition),
-                with_changelog(&position.to_be_bytes(), partition),
-            );
+        if said != self.said {
+            batch.insert(&self.entries, said::KEY, said.encode());
         }
         batch.commit().map_err(|error| self.breaks(error))?;
-        self.offset = writes.offset.or(self.offset);
-        self.changelog_id = writes.changelog_id.or(self.changelog_id);
+        self.said = said;
         Ok(())
     }
 
     fn offset(&self) -> Option<i64> {
-        self.offset
+        self.said.offset()
     }
 
     fn changelog_id(&self) -> Option<ChangelogId> {
-        self.changelog_id
+        self.said.changelog_id()
     }
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
@@ -369,8 +351,7 @@ impl Engine for FjallEngine {
     }
 
     fn position(&self, partition: &str) -> Result<Option<i64>, Cause> {
-        let stored = self.meta.get(position_key(&self.offset_key, partition))?;
-        Ok(stored.and_then(|bytes| of_changelog(&bytes, partition).map(i64::from_be_bytes)))
+        Ok(self.said.positions.get(partition).copied())
     }
 
     fn share(&self) -> Option<NewReader> {
@@ -394,7 +375,7 @@ impl Reads for Keyspace {
 
     fn approximate_entries(&self, writes: &mut dyn Iterator<Item = (&[u8], bool)>) -> Result<u64, Cause> {
         let puts = writes.filter(|(_, put)| *put).count();
-        Ok((self.approximate_len() + puts) as u64)
+        Ok((self.approximate_len().saturating_sub(1) + puts) as u64)
     }
 }
 
@@ -409,9 +390,8 @@ struct FjallCursor<'a> {
 impl<'a> FjallCursor<'a> {
     fn new(entries: &Keyspace, owner: Option<&'a FjallEngine>, range: &KeyRange, order: Order) -> Result<Self, Cause> {
         let (from, to) = range.bounds();
-        let bounds = (from.map(stored_key), to.map(stored_key));
         let mut cursor = Self {
-            entries: entries.range::<Cow<'_, [u8]>, _>(bounds),
+            entries: entries.range(stored_bounds(from, to)),
             owner,
             order,
             here: None,
