@@ -20,7 +20,7 @@ export_line() { printf 'export %s=%q\n' "$1" "$2"; }
 directory_with_libclang() {
   local directory
   for directory in "$@"; do
-    if compgen -G "$directory/libclang.so*" >/dev/null || compgen -G "$directory/libclang-*.so*" >/dev/null ||
+    if compgen -G "$directory/libclang.so*" >/dev/null || compgen -G "$directory/libclang-[0-9]*.so*" >/dev/null ||
       compgen -G "$directory/libclang.dylib" >/dev/null; then
       echo "$directory"
       return
