@@ -33,7 +33,7 @@ test-kafka:
     TEST_KAFKA=1 cargo test -p kstreams-tests --test interop --test chaos -- --nocapture --test-threads=1
 
 # Kills, freezes and broker restarts for so many rounds, drawn from SEED, and the output compared with a single pass over
-# the input. BROKER is embedded, or kafka (needs Java 17 and Maven).
+# the input. BROKER is embedded, kafka (three brokers) or kafka-alone (one; see ADR 9): both need Java 17 and Maven.
 chaos ROUNDS SEED BROKER=env("BROKER", "embedded"):
     cargo run --quiet -p kstreams-tests --bin chaos -- run {{ROUNDS}} {{SEED}} {{BROKER}}
 

@@ -39,7 +39,7 @@ fn a_zombie_on_the_embedded_broker_writes_nothing_that_is_seen_and_works_again()
 #[test]
 fn a_zombie_on_a_real_kafka_writes_nothing_that_is_seen_and_works_again() {
     if kafka::is_asked_for("a_zombie_on_a_real_kafka_writes_nothing_that_is_seen_and_works_again") {
-        zombies_come_back(Kind::Kafka);
+        zombies_come_back(Kind::KafkaAlone);
     }
 }
 

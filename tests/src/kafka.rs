@@ -107,7 +107,8 @@ impl Kafka {
 /// Three brokers. Topics have three replicas, and take records while two are in step.
 pub struct Cluster {
     nodes: Vec<Kafka>,
-    _folder: TempDir,
+    /// Deletes the folder with the brokers, if it is one of nobody else's.
+    _temporary: Option<TempDir>,
 }
 
 /// Which brokers decide who leads.
@@ -125,36 +126,8 @@ pub fn three(test: &str, controllers: Controllers) -> Option<Cluster> {
         return None;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut ports: Vec<u16> = Vec::new();
-    while ports.len() < 3 {
-        let port = free_ports();
-        if ports.iter().all(|taken| taken.abs_diff(port) > 1) {
-            ports.push(port);
-        }
-    }
-    let votes = |id: u16| id == 1 || controllers == Controllers::All;
-    let voters = (1..).zip(&ports).filter(|(id, _)| votes(*id));
-    let voters = voters.map(|(id, port)| format!("{id}@127.0.0.1:{}", port + 1));
-    let voters = voters.collect::<Vec<_>>().join(",");
-    let nodes = (1..).zip(ports).map(|(id, port)| {
-        let mut properties = format!("node.id={id}\ncontroller.quorum.voters={voters}\n{REPLICATED}");
-        if !votes(id) {
-            properties += &format!("process.roles=broker\nlisteners=PLAINTEXT://127.0.0.1:{port}\n");
-        }
-        Kafka {
-            folder: folder.path().join(format!("node-{id}")),
-            port,
-            properties,
-            java: SMALL,
-            _temporary: None,
-        }
-    });
-    let cluster = Cluster {
-        nodes: nodes.collect(),
-        _folder: folder,
-    };
-    // None of them answers before a majority is up.
-    cluster.each(|node| node.start("0"));
+    let mut cluster = Cluster::start_in(folder.path(), controllers, "");
+    cluster._temporary = Some(folder);
     Some(cluster)
 }
 
@@ -174,7 +147,48 @@ broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=500
 ";
 
+/// Ports for three brokers and their controllers.
+fn three_ports() -> Vec<u16> {
+    let mut ports: Vec<u16> = Vec::new();
+    while ports.len() < 3 {
+        let port = free_ports();
+        if ports.iter().all(|taken| taken.abs_diff(port) > 1) {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
 impl Cluster {
+    /// Three fresh brokers that keep their data and their logs in this folder, with these server properties, one a line.
+    pub fn start_in(folder: &Path, controllers: Controllers, properties: &str) -> Self {
+        let ports = three_ports();
+        let votes = |id: u16| id == 1 || controllers == Controllers::All;
+        let voters = (1..).zip(&ports).filter(|(id, _)| votes(*id));
+        let voters = voters.map(|(id, port)| format!("{id}@127.0.0.1:{}", port + 1));
+        let voters = voters.collect::<Vec<_>>().join(",");
+        let nodes = (1..).zip(ports).map(|(id, port)| {
+            let mut properties = format!("node.id={id}\ncontroller.quorum.voters={voters}\n{REPLICATED}{properties}\n");
+            if !votes(id) {
+                properties += &format!("process.roles=broker\nlisteners=PLAINTEXT://127.0.0.1:{port}\n");
+            }
+            Kafka {
+                folder: folder.join(format!("node-{id}")),
+                port,
+                properties,
+                java: SMALL,
+                _temporary: None,
+            }
+        });
+        let cluster = Self {
+            nodes: nodes.collect(),
+            _temporary: None,
+        };
+        // None of them answers before a majority is up.
+        cluster.each(|node| node.start("0"));
+        cluster
+    }
+
     /// The brokers.
     pub fn nodes(&self) -> &[Kafka] {
         &self.nodes

@@ -1,7 +1,7 @@
 //! Hurts an exactly-once application for a number of rounds and compares what it committed with one pass over its input.
 //!
 //! ```text
-//! chaos run ROUNDS SEED [embedded|kafka]          the driver; see `just chaos`
+//! chaos run ROUNDS SEED [BROKER]                  the driver; see `just chaos`
 //! chaos app BOOTSTRAP STATE [KEY=VALUE...]        one process of the application
 //! chaos broker DIRECTORY PORT                     the embedded broker
 //! ```
@@ -32,7 +32,8 @@ fn command(arguments: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             let kind = match rest {
                 [] | ["embedded"] => Kind::Embedded,
                 ["kafka"] => Kind::Kafka,
-                _ => return Err("the broker is \"embedded\" or \"kafka\"".into()),
+                ["kafka-alone"] => Kind::KafkaAlone,
+                _ => return Err("the broker is \"embedded\", \"kafka\" or \"kafka-alone\"".into()),
             };
             let seed = seed.parse()?;
             let plan = Plan {
@@ -43,7 +44,11 @@ fn command(arguments: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             };
             let tally = run(&plan);
             println!("{tally}");
-            Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if tally.is_good() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         ["app", bootstrap, state, more @ ..] => {
             log();
@@ -56,7 +61,10 @@ fn command(arguments: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             brokers::serve(directory, port.parse()?)?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err("chaos run ROUNDS SEED [embedded|kafka] | chaos app BOOTSTRAP STATE [KEY=VALUE...] | chaos broker DIRECTORY PORT".into()),
+        _ => Err(
+            "chaos run ROUNDS SEED [BROKER] | chaos app BOOTSTRAP STATE [KEY=VALUE...] | chaos broker DIRECTORY PORT"
+                .into(),
+        ),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kstreams_broker::BrokerConfig;
 
-use crate::kafka::{Kafka, free_ports};
+use crate::kafka::{Cluster, Controllers, Kafka, free_ports};
 
 /// How long a broker may take to answer after its start.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -18,15 +18,17 @@ const START_MAX: Duration = Duration::from_secs(30);
 const KAFKA_PROPERTIES: &str = "group.min.session.timeout.ms=1000\n\
     transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n\
     broker.heartbeat.interval.ms=500\n\
-    broker.session.timeout.ms=2000";
+    broker.session.timeout.ms=3000";
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The embedded one, in a process of its own.
     Embedded,
-    /// A real Kafka, started by the repository's script.
+    /// A real Kafka of three brokers, started by the repository's script: what Kafka's own settings want for transactions.
     Kafka,
+    /// A real Kafka of one broker. It starts sooner, but may forget committed offsets when it is killed (ADR 9).
+    KafkaAlone,
 }
 
 /// How something is brought down.
@@ -43,7 +45,16 @@ pub enum Broker {
     /// See [`Kind::Embedded`].
     Embedded(Embedded),
     /// See [`Kind::Kafka`].
-    Kafka(Kafka),
+    Kafka(Nodes),
+    /// See [`Kind::KafkaAlone`].
+    KafkaAlone(Kafka),
+}
+
+/// Three brokers, of which one at a time is down.
+pub struct Nodes {
+    cluster: Cluster,
+    /// How many times one of them fell.
+    falls: usize,
 }
 
 /// The embedded broker as a child process.
@@ -68,7 +79,11 @@ impl Broker {
                 embedded.start();
                 Self::Embedded(embedded)
             }
-            Kind::Kafka => Self::Kafka(Kafka::start_in(folder, KAFKA_PROPERTIES)),
+            Kind::Kafka => Self::Kafka(Nodes {
+                cluster: Cluster::start_in(folder, Controllers::All, KAFKA_PROPERTIES),
+                falls: 0,
+            }),
+            Kind::KafkaAlone => Self::KafkaAlone(Kafka::start_in(folder, KAFKA_PROPERTIES)),
         }
     }
 
@@ -76,16 +91,24 @@ impl Broker {
     pub fn bootstrap(&self) -> String {
         match self {
             Self::Embedded(embedded) => format!("127.0.0.1:{}", embedded.port),
-            Self::Kafka(kafka) => kafka.bootstrap(),
+            Self::Kafka(nodes) => nodes.cluster.bootstrap(),
+            Self::KafkaAlone(kafka) => kafka.bootstrap(),
         }
     }
 
-    /// Brings it down; its data stays.
+    /// Brings it down, or of several the one whose turn it is; its data stays.
     pub fn fall(&mut self, fall: Fall) {
-        match (self, fall) {
-            (Self::Embedded(embedded), fall) => embedded.end(fall),
-            (Self::Kafka(kafka), Fall::Kill) => kafka.kill(),
-            (Self::Kafka(kafka), Fall::Stop) => kafka.stop(),
+        let kafka = match self {
+            Self::Embedded(embedded) => return embedded.end(fall),
+            Self::Kafka(nodes) => {
+                nodes.falls += 1;
+                nodes.fallen()
+            }
+            Self::KafkaAlone(kafka) => kafka,
+        };
+        match fall {
+            Fall::Kill => kafka.kill(),
+            Fall::Stop => kafka.stop(),
         }
     }
 
@@ -93,8 +116,17 @@ impl Broker {
     pub fn rise(&mut self) {
         match self {
             Self::Embedded(embedded) => embedded.start(),
-            Self::Kafka(kafka) => kafka.restart(),
+            Self::Kafka(nodes) => nodes.fallen().restart(),
+            Self::KafkaAlone(kafka) => kafka.restart(),
         }
+    }
+}
+
+impl Nodes {
+    /// The one that fell last.
+    fn fallen(&self) -> &Kafka {
+        let nodes = self.cluster.nodes();
+        &nodes[self.falls % nodes.len()]
     }
 }
 

@@ -98,6 +98,13 @@ impl Membership {
             group = %self.config.group_id, member = %self.member.member_id, generation = response.generation_id,
             leader = response.leader == response.member_id, "joined"
         );
+        if response.generation_id < self.newest_generation {
+            warn!(
+                group = %self.config.group_id, from = self.newest_generation, to = response.generation_id,
+                "the group's generation went back: its coordinator forgot the later ones, and may have forgotten offsets, too"
+            );
+        }
+        self.newest_generation = response.generation_id;
         if response.leader != response.member_id {
             self.state = State::Syncing {
                 assignments: Vec::new(),

@@ -41,6 +41,8 @@ pub struct Membership {
     pub(super) rejoin: Option<&'static str>,
     /// Told to the coordinator with the next JoinGroup.
     pub(super) reason: &'static str,
+    /// The one of the last time that it joined, whatever became of it.
+    pub(super) newest_generation: i32,
     pub(super) watch: TopicWatch,
     pub(super) notices: VecDeque<Notice>,
     tickets: u64,
@@ -147,6 +149,7 @@ impl Membership {
             owned: BTreeSet::new(),
             rejoin: None,
             reason: "joins the group",
+            newest_generation: 0,
             watch: TopicWatch::default(),
             notices: VecDeque::from([Notice::Event(GroupEvent::Joining)]),
             tickets: 0,
