@@ -90,6 +90,32 @@ fn write(world: &World, times: u32) {
     producer.flush().expect("a broker");
 }
 
+/// The names of an instance's threads.
+fn threads(streams: &KafkaStreams) -> BTreeSet<String> {
+    let metrics = streams.metrics().into_iter();
+    metrics
+        .filter_map(|metric| metric.tags.get("thread-id").cloned())
+        .collect()
+}
+
+/// Takes the transactional ids of an instance's threads: what they have open is aborted. Says how many there are.
+fn fence(world: &World, streams: &KafkaStreams) -> usize {
+    let threads = threads(streams);
+    for thread in &threads {
+        // `<application>-<process>-StreamThread-<n>` writes under `<application>-<process>-<n>`.
+        let config = ProducerConfig {
+            transactional: Some(TransactionalConfig {
+                id: thread.replace("-StreamThread-", "-"),
+                timeout: PATIENCE,
+            }),
+            ..ProducerConfig::default()
+        };
+        let mut usurper = world.client().producer(config);
+        usurper.init_transactions().expect("a broker");
+    }
+    threads.len()
+}
+
 /// The committed counts of each key, in the order in which they were emitted.
 fn committed_counts(world: &World) -> BTreeMap<String, Vec<i64>> {
     let mut counts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
@@ -164,11 +190,7 @@ fn replaced_threads_leave_no_trace_in_what_is_committed() {
             each_key_counts_to(world, times);
             eventually(|| stream_metric("alive-stream-threads") == 3);
         }
-        let threads: BTreeSet<String> = streams
-            .metrics()
-            .into_iter()
-            .filter_map(|metric| metric.tags.get("thread-id").cloned())
-            .collect();
+        let threads = threads(&streams);
         assert!(
             threads.iter().all(|name| name.ends_with(['1', '2', '3'])),
             "{threads:?}"
@@ -193,26 +215,9 @@ fn threads_whose_producer_is_fenced_begin_anew() {
         let state = tempfile::tempdir().expect("a directory");
         let streams = started(application(world, state.path(), &Arc::new(AtomicU32::new(u32::MAX))));
         runs(&streams);
-        let threads: BTreeSet<String> = streams
-            .metrics()
-            .into_iter()
-            .filter_map(|metric| metric.tags.get("thread-id").cloned())
-            .collect();
-        assert_eq!(threads.len(), 2);
         for round in 1..=3 {
             write(world, TIMES);
-            for thread in &threads {
-                // `<application>-<process>-StreamThread-<n>` writes under `<application>-<process>-<n>`.
-                let config = ProducerConfig {
-                    transactional: Some(TransactionalConfig {
-                        id: thread.replace("-StreamThread-", "-"),
-                        timeout: PATIENCE,
-                    }),
-                    ..ProducerConfig::default()
-                };
-                let mut usurper = world.client().producer(config);
-                usurper.init_transactions().expect("a broker");
-            }
+            assert_eq!(fence(world, &streams), 2);
             each_key_counts_to(world, TIMES * round);
         }
         assert_eq!(metric(&streams, "stream-metrics", "failed-stream-threads"), 0);
@@ -265,5 +270,36 @@ fn offsets_of_long_ago_leave_no_trace_in_what_is_committed() {
                 "the second instance was told the truth"
             );
         }
+    });
+}
+
+#[test]
+fn a_commit_that_fails_when_tasks_are_given_up_leaves_no_trace() {
+    const TIMES: u32 = 60;
+    on_each_broker("exactly-once-given-up", |world| {
+        world.topics(&["in", "out"], PARTITIONS);
+        let states = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+        let fuse = Arc::new(AtomicU32::new(u32::MAX));
+        let counting = counting(world, || Ok(()));
+        // It commits only when it has to.
+        let config = config(world, states[0].path())
+            .set("commit.interval.ms", 600_000)
+            .set("producer.transaction.timeout.ms", 600_000);
+        let mut first = started(KafkaStreams::new(counting, config).expect("a good configuration"));
+        runs(&first);
+        write(world, TIMES);
+        let all = (TIMES * KEYS) as usize;
+        let between = world.name("app-counts-repartition");
+        eventually(|| world.read_raw(&between).len() == all);
+        assert_eq!(world.read_isolated(&between, Isolation::ReadCommitted), []);
+
+        assert_eq!(fence(world, &first), 2);
+        let second = started(application(world, states[1].path(), &fuse));
+        runs(&second);
+        let _ = first.close(None);
+        each_key_counts_to(world, TIMES);
+        write(world, TIMES);
+        each_key_counts_to(world, TIMES * 2);
+        assert_eq!(metric(&second, "stream-metrics", "failed-stream-threads"), 0);
     });
 }

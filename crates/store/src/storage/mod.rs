@@ -1,5 +1,8 @@
 //! A process's state directory and the stores in it.
 
+#[cfg(test)]
+#[cfg(feature = "fjall")]
+mod damage_tests;
 mod directory;
 mod java;
 #[cfg(test)]

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use kstreams_wire::{TopicName, TopicPartition};
 
 use crate::context::RecordContext;
 use crate::error::Error;
 use crate::output::{Output, OutputError, OutputRecord, TopicId};
-use crate::range::{KeyRange, Order};
 use crate::spec::{Changelog, ChangelogId, EngineKind, Kind, Logging, StoreSpec};
 use crate::state::{CacheBudget, State, Write};
 use crate::storage::{PersistentEngine, RocksDbOptions, Storage, StorageConfig};
 
-const ID: &str = "00000000-0000-0000-0000-000000000001";
+pub(super) const ID: &str = "00000000-0000-0000-0000-000000000001";
 
-fn config(directory: &Path, process_id: &str) -> StorageConfig {
+pub(super) fn config(directory: &Path, process_id: &str) -> StorageConfig {
     StorageConfig {
         directory: directory.join("app"),
         engine: PersistentEngine::Fjall,
@@ -27,7 +25,7 @@ fn config(directory: &Path, process_id: &str) -> StorageConfig {
     }
 }
 
-fn open(directory: &Path) -> Storage {
+pub(super) fn open(directory: &Path) -> Storage {
     Storage::open(config(directory, ID)).unwrap()
 }
 
@@ -41,11 +39,11 @@ fn spec(kind: Kind) -> StoreSpec {
     }
 }
 
-fn state(storage: &Storage, kind: Kind, changelog: Option<Changelog>) -> crate::Result<State> {
+pub(super) fn state(storage: &Storage, kind: Kind, changelog: Option<Changelog>) -> crate::Result<State> {
     storage.state(&spec(kind), "0_1", changelog, &CacheBudget::new(0))
 }
 
-fn changelog() -> Option<Changelog> {
+pub(super) fn changelog() -> Option<Changelog> {
     Some(Changelog::Own(TopicPartition::new("log", 1)))
 }
 
@@ -66,7 +64,7 @@ impl Output for Void {
     }
 }
 
-fn put(state: &mut State, key: &str, value: &str) {
+pub(super) fn put(state: &mut State, key: &str, value: &str) {
     let mut write = Write {
         output: &mut Void,
         context: &RecordContext::none(0),
@@ -74,7 +72,7 @@ fn put(state: &mut State, key: &str, value: &str) {
     state.put(&mut write, key.as_bytes(), Some(value.as_bytes())).unwrap();
 }
 
-fn peek(state: &mut State, key: &str) -> Option<String> {
+pub(super) fn peek(state: &mut State, key: &str) -> Option<String> {
     let value = state.peek(key.as_bytes()).unwrap();
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
@@ -269,117 +267,6 @@ fn a_store_knows_from_which_changelog_it_was_built() {
     let other = Some(Changelog::Own(TopicPartition::new("other", 1)));
     let store = state(&storage, Kind::KeyValue, other).unwrap();
     assert_eq!((store.offset(), store.changelog_id()), (None, None));
-}
-
-/// Long enough for a flush in the background.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for a table with values of [`fill`] below a directory: the file, and where in it the first and the last value are.
-fn table(directory: &Path) -> (PathBuf, [usize; 2]) {
-    fn files(directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                true => files(&entry.path(), found),
-                false => found.push(entry.path()),
-            }
-        }
-    }
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let mut found = Vec::new();
-        files(directory, &mut found);
-        found.retain(|file| file.components().any(|part| part.as_os_str() == "tables"));
-        for file in found {
-            let bytes = fs::read(&file).unwrap_or_default();
-            let is_value = |window: &[u8]| window.iter().all(|byte| *byte == b'v');
-            let mut windows = bytes.windows(500);
-            if let (Some(first), Some(last)) = (windows.position(is_value), bytes.windows(500).rposition(is_value)) {
-                return (file, [first, last]);
-            }
-        }
-        assert!(Instant::now() < end, "the entries never came to a file");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn read_all(store: &mut State) -> crate::Result<()> {
-    let mut range = store.range(&KeyRange::all(), Order::Forward)?;
-    while range.next_entry()?.is_some() {}
-    Ok(())
-}
-
-/// So much that it does not stay in memory.
-fn fill(store: &mut State) {
-    let value = "v".repeat(1000);
-    for n in 0..6_000 {
-        put(store, &format!("{n:08}"), &value);
-    }
-    store.commit(Some(5_999)).unwrap();
-}
-
-/// A store with a table in which one of its values is damaged.
-fn with_a_damaged_table(directory: &Path, which: usize) -> Storage {
-    {
-        let storage = open(directory);
-        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-        fill(&mut store);
-        table(directory);
-        store.close().unwrap();
-    }
-    let (file, places) = table(directory);
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[places[which]] ^= 0x55;
-    fs::write(file, bytes).unwrap();
-    open(directory)
-}
-
-#[test]
-fn a_store_that_cannot_say_what_it_is_is_rebuilt() {
-    let directory = tempfile::tempdir().unwrap();
-    let storage = with_a_damaged_table(directory.path(), 0);
-    assert!(matches!(state(&storage, Kind::KeyValue, None), Err(Error::Format { found, .. }) if found == "damaged"));
-    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-    assert_eq!((store.offset(), peek(&mut store, "00000001")), (None, None));
-}
-
-#[test]
-fn a_damaged_table_is_told_of_and_its_store_is_rebuilt() {
-    let directory = tempfile::tempdir().unwrap();
-    let storage = with_a_damaged_table(directory.path(), 1);
-    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-    let error = read_all(&mut store).unwrap_err();
-    assert!(
-        matches!(&error, Error::Damaged { store, .. } if store == "store"),
-        "{error}"
-    );
-    assert!(error.to_string().contains("task 0_1: its files in /"), "{error}");
-    drop(store);
-
-    assert!(matches!(state(&storage, Kind::KeyValue, None), Err(Error::Format { found, .. }) if found == "damaged"));
-    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-    assert_eq!((store.offset(), peek(&mut store, "00000001")), (None, None));
-}
-
-#[test]
-fn a_damaged_journal_is_refused_and_named() {
-    let directory = tempfile::tempdir().unwrap();
-    {
-        let storage = open(directory.path());
-        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-        put(&mut store, "a", &"value".repeat(1000));
-        store.commit(Some(1)).unwrap();
-    }
-    let journal = directory.path().join("app/fjall/0.jnl");
-    let mut bytes = fs::read(&journal).unwrap();
-    let at = bytes.windows(5).position(|window| window == b"value").unwrap();
-    bytes[at + 100] ^= 0x55;
-    fs::write(&journal, bytes).unwrap();
-    let storage = open(directory.path());
-    let refused = state(&storage, Kind::KeyValue, changelog())
-        .err()
-        .expect("it is damaged");
-    assert!(matches!(&refused, Error::Damaged { .. }), "{refused:?}");
-    assert!(refused.to_string().ends_with("/app/fjall are damaged"), "{refused}");
 }
 
 #[test]
