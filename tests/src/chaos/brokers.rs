@@ -125,8 +125,8 @@ impl Broker {
 impl Nodes {
     /// The one that fell last.
     fn fallen(&self) -> &Kafka {
-        let nodes = self.cluster.nodes();
-        &nodes[self.falls % nodes.len()]
+        let mut in_turn = self.cluster.nodes().iter().cycle();
+        in_turn.nth(self.falls).expect("there are three")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::mem;
 
 use crate::context::RecordContext;
-use crate::engine::{Batch, Cause, Engine};
+use crate::engine::{Batch, Cause, Cursor, Engine};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::identity::Identity;
@@ -309,7 +309,7 @@ impl Below {
         self.offset = offset;
         self.unsaved_id = None;
         if let Some(seen) = &mut self.seen {
-            seen.dropped_expired();
+            seen.committed();
         }
         self.clear();
         Ok(())
@@ -324,7 +324,7 @@ impl Below {
         let written = self.write_buffer(None, positions);
         written.map_err(|cause| self.identity.failed_to("write", cause))?;
         if let Some(seen) = &mut self.seen {
-            seen.dropped_expired();
+            seen.committed();
         }
         self.clear();
         Ok(true)
@@ -399,36 +399,50 @@ impl Below {
         order: Order,
         cached: Option<merge::Entries<'a, Entry>>,
     ) -> Result<Range<'a>> {
-        self.layers(range, order, cached, self.buffer.range(range, order))
+        let resting = self.resting(range, order)?;
+        Ok(self.layers(order, cached, self.buffer.range(range, order), resting))
     }
 
-    fn layers<'a>(
+    /// The entries of a range of which the engine has nothing.
+    pub(super) fn unsaved_range<'a>(
         &'a self,
         range: &KeyRange,
         order: Order,
         cached: Option<merge::Entries<'a, Entry>>,
+    ) -> Range<'a> {
+        self.layers(order, cached, self.buffer.range(range, order), None)
+    }
+
+    fn resting(&self, range: &KeyRange, order: Order) -> Result<Option<Box<dyn Cursor + '_>>> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let cursor = self.engine.range(range, order);
+        Ok(Some(cursor.map_err(|cause| self.identity.failed_to("read", cause))?))
+    }
+
+    fn layers<'a>(
+        &'a self,
+        order: Order,
+        cached: Option<merge::Entries<'a, Entry>>,
         slots: Slots<'a>,
-    ) -> Result<Range<'a>> {
+        resting: Option<Box<dyn Cursor + 'a>>,
+    ) -> Range<'a> {
         let buffered = merge::Entries {
             table: &self.buffer,
             slots,
             value: |value: &Option<Small>| value.as_deref(),
             visited: None,
         };
-        let resting = if range.is_empty() {
-            None
-        } else {
-            let cursor = self.engine.range(range, order);
-            Some(cursor.map_err(|cause| self.identity.failed_to("read", cause))?)
-        };
-        Ok(Range::new(&self.identity, order, cached, buffered, resting))
+        Range::new(&self.identity, order, cached, buffered, resting)
     }
 
     /// The entries of a range as of the last commit.
     pub(super) fn range_committed(&mut self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
         self.engine.index();
         let nothing = KeyRange::between(Some(b"1"), Some(b"0"));
-        self.layers(range, order, None, self.buffer.range(&nothing, order))
+        let resting = self.resting(range, order)?;
+        Ok(self.layers(order, None, self.buffer.range(&nothing, order), resting))
     }
 
     /// The rows of a range, in the order of their keys.

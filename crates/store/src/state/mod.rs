@@ -249,13 +249,21 @@ impl State {
     }
 
     fn indexed_range(&self, range: &KeyRange, order: Order) -> Result<Range<'_>> {
-        let cached = self.cache.as_ref().map(|cache| merge::Entries {
+        self.below.indexed_range(range, order, self.cached_range(range, order))
+    }
+
+    /// Like [`indexed_range`](Self::indexed_range), where the engine has nothing.
+    fn unsaved_range(&self, range: &KeyRange, order: Order) -> Range<'_> {
+        self.below.unsaved_range(range, order, self.cached_range(range, order))
+    }
+
+    fn cached_range(&self, range: &KeyRange, order: Order) -> Option<merge::Entries<'_, Entry>> {
+        self.cache.as_ref().map(|cache| merge::Entries {
             table: cache.entries(),
             slots: cache.entries().range(range, order),
             value: Entry::value,
             visited: Some(cache.visited()),
-        });
-        self.below.indexed_range(range, order, cached)
+        })
     }
 
     /// About how many entries there are, not counting what is only in the cache; exact in memory.

@@ -206,7 +206,12 @@ impl<'a> Segments<'a> {
             Keys::Between(first, last) => self.rows.bounds_of_keys(segment, (first, last), (from, to)),
         }
         let range = KeyRange::half_open_between(from, to);
-        self.range = Some(self.state.indexed_range(&range, order)?);
+        // What is asked for is often newer than all that was committed, and a search in files costs most.
+        let may_rest = (self.state.below.seen()).is_some_and(|seen| seen.may_rest(self.scan.from));
+        self.range = Some(match may_rest {
+            true => self.state.indexed_range(&range, order)?,
+            false => self.state.unsaved_range(&range, order),
+        });
         Ok(true)
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Seen {
     pub(super) in_memory: bool,
     /// The largest time ever put.
     observed: Option<i64>,
+    /// The same as of the last commit: the engine has no row with a larger one.
+    resting: Option<i64>,
     /// The number given last to a row of a store with duplicates, and whether it was for a value.
     sequence: u32,
     /// The number of the last row that got a value.
@@ -48,6 +50,7 @@ impl Seen {
             rows,
             in_memory: engine_kind == EngineKind::Memory,
             observed: None,
+            resting: None,
             sequence: 0,
             last_value: 0,
             forgotten: None,
@@ -61,6 +64,7 @@ impl Seen {
             && let Some((observed, sequence)) = bytes.split_first_chunk()
         {
             seen.observed = Some(i64::from_be_bytes(*observed));
+            seen.resting = seen.observed;
             seen.sequence = sequence.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
             seen.live = seen.first_live();
             seen.dropped_to = seen.live;
@@ -71,6 +75,11 @@ impl Seen {
     /// The largest time ever put.
     pub(super) fn observed(&self) -> Option<i64> {
         self.observed
+    }
+
+    /// Whether the engine may have rows at this time or later.
+    pub(super) fn may_rest(&self, from: i64) -> bool {
+        self.resting.is_some_and(|resting| from <= resting)
     }
 
     /// The same, with the count of what came too late taken over.
@@ -183,8 +192,9 @@ impl Seen {
         (self.live > self.dropped_to).then(|| Rows::segment_start(self.live))
     }
 
-    /// The engine forgot what was expired.
-    pub(super) fn dropped_expired(&mut self) {
+    /// The engine has all rows, and forgot what was expired.
+    pub(super) fn committed(&mut self) {
+        self.resting = self.observed;
         self.dropped_to = self.live;
     }
 }

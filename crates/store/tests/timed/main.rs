@@ -33,6 +33,8 @@ enum Op {
     Get(Vec<u8>, i64, i64),
     One(Vec<u8>, i64, i64, i64, Order),
     Between(Part, Order),
+    /// All from the largest time there ever was.
+    Newest(Order),
     Closed(i64, i64),
     Flush,
     Commit,
@@ -56,6 +58,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (key(), time(), 0..3_i64).prop_map(|(key, time, lag)| Op::Get(key, time, lag)),
         4 => (key(), time(), time(), time(), order()).prop_map(|(key, from, to, start, order)| Op::One(key, from, to, start, order)),
         3 => (part, order()).prop_map(|(part, order)| Op::Between(part, order)),
+        2 => order().prop_map(Op::Newest),
         1 => (time(), time()).prop_map(|(from, to)| Op::Closed(from, to)),
         1 => Just(Op::Flush),
         2 => Just(Op::Commit),
@@ -183,6 +186,16 @@ impl<'a> Play<'a> {
                     keys: Keys::Between(first.as_deref(), last.as_deref()),
                     from: from * step,
                     to: to * step,
+                    start_to: i64::MAX,
+                    order,
+                };
+                self.scan(scan);
+            }
+            Op::Newest(order) => {
+                let scan = Scan {
+                    keys: Keys::Between(None, None),
+                    from: self.live.observed.unwrap_or_default(),
+                    to: i64::MAX,
                     start_to: i64::MAX,
                     order,
                 };
