@@ -192,15 +192,16 @@ impl Evidence {
             self.by_the_last += usize::from(last == Some(now.process));
             for gap in now.gaps.values() {
                 let all = transactions.get(&gap.changelog).map_or(&[][..], Vec::as_slice);
-                let (own, others) = all
-                    .iter()
-                    .map(|transaction| (transaction.process == now.process, transaction.records_in(gap)))
-                    .filter(|(_, records)| *records > 0)
-                    .partition::<Vec<_>, _>(|(own, _)| *own);
-                let sum = |some: &[(bool, u64)]| some.iter().map(|(_, records)| records).sum::<u64>();
-                self.restored_own += sum(&own);
-                self.restored_own_max = self.restored_own_max.max(sum(&own));
-                self.restored_from_others += sum(&others);
+                let restored = |own: bool| {
+                    let written = all.iter().filter(move |one| (one.process == now.process) == own);
+                    let records = written.map(|one| one.records_in(gap));
+                    records.filter(|records| *records > 0).collect::<Vec<_>>()
+                };
+                let own = restored(true);
+                let records: u64 = own.iter().sum();
+                self.restored_own += records;
+                self.restored_own_max = self.restored_own_max.max(records);
+                self.restored_from_others += restored(false).iter().sum::<u64>();
                 if own.len() > 1 {
                     self.complaints.push(format!(
                         "process {} had the state of task {}, but at {} it restored {} transactions of its own in {}, \
@@ -210,7 +211,7 @@ impl Evidence {
                         now.time,
                         own.len(),
                         gap.changelog,
-                        sum(&own),
+                        records,
                         gap.from
                     ));
                 }

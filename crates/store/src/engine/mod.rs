@@ -12,7 +12,7 @@ pub(crate) mod rocks;
 pub(crate) mod shared;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! What every engine promises, tried on each of them.
 
+use std::fs;
 use std::path::Path;
 
 use crate::engine::memory::MemoryEngine;
@@ -8,7 +9,7 @@ use crate::range::{KeyRange, Order};
 
 type Writes<'a> = &'a [(&'a str, Option<&'a str>)];
 
-fn write(engine: &mut dyn Engine, writes: Writes<'_>, offset: Option<i64>) {
+pub(super) fn write(engine: &mut dyn Engine, writes: Writes<'_>, offset: Option<i64>) {
     write_dropping(engine, None, writes, offset);
 }
 
@@ -28,7 +29,7 @@ fn write_dropping(engine: &mut dyn Engine, drop_before: Option<&[u8]>, writes: W
     engine.write(batch).unwrap();
 }
 
-fn read(engine: &dyn Engine, key: &str) -> Option<String> {
+pub(super) fn read(engine: &dyn Engine, key: &str) -> Option<String> {
     let mut value = Vec::new();
     let found = engine.get(key.as_bytes(), &mut value).unwrap();
     found.then(|| String::from_utf8(value).unwrap())
@@ -172,10 +173,22 @@ fn place(task: &str, store: &str) -> Place {
     }
 }
 
-fn open(home: &dyn Home, task: &str, store: &str) -> Box<dyn Engine> {
+pub(super) fn open(home: &dyn Home, task: &str, store: &str) -> Box<dyn Engine> {
     match home.open(&place(task, store), "1:plain").unwrap() {
         Opened::Engine(engine) => engine,
         Opened::OtherFormat(found) => panic!("found format {found}"),
+    }
+}
+
+/// Copies a directory, as a crash would leave it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
     }
 }
 

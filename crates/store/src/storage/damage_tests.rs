@@ -4,23 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::tests::{ID, changelog, config, peek, put, state};
+use super::tests::{changelog, open_on, peek, put, state};
 use crate::error::Error;
 use crate::range::{KeyRange, Order};
 use crate::spec::Kind;
 use crate::state::State;
-use crate::storage::{PersistentEngine, Storage, StorageConfig};
+use crate::storage::{PersistentEngine, Storage};
 
 /// Long enough for a flush in the background.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn open(directory: &Path, engine: PersistentEngine) -> Storage {
-    Storage::open(StorageConfig {
-        engine,
-        ..config(directory, ID)
-    })
-    .unwrap()
-}
 
 /// Waits for a table with values of [`fill`] below a directory: the file, and where in it the first and the last value are.
 fn table(directory: &Path) -> (PathBuf, [usize; 2]) {
@@ -61,29 +53,31 @@ fn read_all(store: &mut State) -> crate::Result<()> {
     Ok(())
 }
 
-/// So much that it does not stay in memory.
-fn fill(store: &mut State) {
+/// Puts so much into a store that it does not stay in memory, and closes it when it is in files.
+fn fill(engine: PersistentEngine, directory: &Path) {
+    let storage = open_on(engine, directory);
+    let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
     let value = "v".repeat(1000);
     for n in 0..6_000 {
-        put(store, &format!("{n:08}"), &value);
+        put(&mut store, &format!("{n:08}"), &value);
     }
     store.commit(Some(5_999)).unwrap();
+    store.close().unwrap();
+    table(directory);
+}
+
+fn damage(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 0x55;
+    fs::write(file, bytes).unwrap();
 }
 
 /// A store with a table in which one of its values is damaged.
-fn with_a_damaged_table(directory: &Path, engine: PersistentEngine, which: usize) -> Storage {
-    {
-        let storage = open(directory, engine);
-        let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-        fill(&mut store);
-        store.close().unwrap();
-        table(directory);
-    }
+fn with_a_damaged_table(engine: PersistentEngine, directory: &Path, which: usize) -> Storage {
+    fill(engine, directory);
     let (file, places) = table(directory);
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[places[which]] ^= 0x55;
-    fs::write(file, bytes).unwrap();
-    open(directory, engine)
+    damage(&file, places[which]);
+    open_on(engine, directory)
 }
 
 /// The store is not opened as it is, but made anew from its changelog.
@@ -95,7 +89,7 @@ fn is_rebuilt(storage: &Storage) {
 
 fn a_damaged_table_is_told_of_and_its_store_is_rebuilt(engine: PersistentEngine) {
     let directory = tempfile::tempdir().unwrap();
-    let storage = with_a_damaged_table(directory.path(), engine, 1);
+    let storage = with_a_damaged_table(engine, directory.path(), 1);
     let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
     let error = read_all(&mut store).unwrap_err();
     assert!(
@@ -120,24 +114,23 @@ mod fjall {
     #[test]
     fn a_store_that_cannot_say_what_it_is_is_rebuilt() {
         let directory = tempfile::tempdir().unwrap();
-        is_rebuilt(&with_a_damaged_table(directory.path(), ENGINE, 0));
+        is_rebuilt(&with_a_damaged_table(ENGINE, directory.path(), 0));
     }
 
     #[test]
     fn a_damaged_journal_is_refused_and_named() {
         let directory = tempfile::tempdir().unwrap();
         {
-            let storage = open(directory.path(), ENGINE);
+            let storage = open_on(ENGINE, directory.path());
             let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
             put(&mut store, "a", &"value".repeat(1000));
             store.commit(Some(1)).unwrap();
         }
         let journal = directory.path().join("app/fjall/0.jnl");
-        let mut bytes = fs::read(&journal).unwrap();
+        let bytes = fs::read(&journal).unwrap();
         let at = bytes.windows(5).position(|window| window == b"value").unwrap();
-        bytes[at + 100] ^= 0x55;
-        fs::write(&journal, bytes).unwrap();
-        let storage = open(directory.path(), ENGINE);
+        damage(&journal, at + 100);
+        let storage = open_on(ENGINE, directory.path());
         let refused = state(&storage, Kind::KeyValue, changelog())
             .err()
             .expect("it is damaged");
@@ -160,18 +153,10 @@ mod rocksdb {
     #[test]
     fn a_store_that_cannot_be_opened_is_rebuilt() {
         let directory = tempfile::tempdir().unwrap();
-        {
-            let storage = open(directory.path(), ENGINE);
-            let mut store = state(&storage, Kind::KeyValue, changelog()).unwrap();
-            fill(&mut store);
-            store.close().unwrap();
-        }
+        fill(ENGINE, directory.path());
         let store = directory.path().join("app/rocksdb/0_1/store");
         let manifest = fs::read_to_string(store.join("CURRENT")).unwrap();
-        let manifest = store.join(manifest.trim());
-        let mut bytes = fs::read(&manifest).unwrap();
-        bytes[20] ^= 0x55;
-        fs::write(manifest, bytes).unwrap();
-        is_rebuilt(&open(directory.path(), ENGINE));
+        damage(&store.join(manifest.trim()), 20);
+        is_rebuilt(&open_on(ENGINE, directory.path()));
     }
 }

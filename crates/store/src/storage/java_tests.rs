@@ -6,10 +6,12 @@ use std::path::Path;
 use kstreams_wire::TopicPartition;
 use rocksdb::{DB, Options};
 
+use super::tests::open_on;
+use crate::engine::tests::copy;
 use crate::range::{KeyRange, Order};
 use crate::spec::{Changelog, EngineKind, Kind, Logging, StoreSpec};
 use crate::state::{CacheBudget, State};
-use crate::storage::{PersistentEngine, RocksDbOptions, Storage, StorageConfig};
+use crate::storage::{PersistentEngine, Storage};
 
 /// The directory of the fixture, copied: nothing writes into the original.
 fn java() -> tempfile::TempDir {
@@ -21,28 +23,6 @@ fn fixture(name: &str) -> tempfile::TempDir {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     copy(&fixture, directory.path());
     directory
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
-        }
-    }
-}
-
-fn storage(directory: &Path, engine: PersistentEngine) -> Storage {
-    Storage::open(StorageConfig {
-        directory: directory.join("app"),
-        engine,
-        process_id: "00000000-0000-0000-0000-000000000001".to_owned(),
-        block_cache_bytes: 1 << 20,
-        rocksdb: RocksDbOptions::default(),
-    })
-    .unwrap()
 }
 
 fn open(storage: &Storage, (name, task): (&str, &str), kind: Kind) -> State {
@@ -83,7 +63,7 @@ fn counts() -> Vec<(Vec<u8>, Vec<u8>)> {
 fn stores_of_java_are_taken_over_with_their_offsets() {
     for engine in [PersistentEngine::Fjall, PersistentEngine::RocksDb] {
         let directory = java();
-        let storage = storage(directory.path(), engine);
+        let storage = open_on(engine, directory.path());
         let mut state = open(&storage, COUNTS, Kind::TimestampedKeyValue);
         assert_eq!(state.offset(), Some(19));
         assert_eq!(entries(&mut state), counts());
@@ -100,7 +80,7 @@ fn stores_of_java_are_taken_over_with_their_offsets() {
 fn what_java_did_not_close_in_good_order_is_left() {
     let directory = java();
     fs::remove_file(directory.path().join("app/0_0/.checkpoint")).unwrap();
-    let storage = storage(directory.path(), PersistentEngine::Fjall);
+    let storage = open_on(PersistentEngine::Fjall, directory.path());
     let mut state = open(&storage, COUNTS, Kind::TimestampedKeyValue);
     assert_eq!((state.offset(), entries(&mut state).len()), (None, 0));
     assert!(directory.path().join("app/0_0/rocksdb/counts/CURRENT").exists());
@@ -109,7 +89,7 @@ fn what_java_did_not_close_in_good_order_is_left() {
 #[test]
 fn a_store_that_was_thrown_away_is_not_taken_over_again() {
     let directory = java();
-    let storage = storage(directory.path(), PersistentEngine::Fjall);
+    let storage = open_on(PersistentEngine::Fjall, directory.path());
     drop(open(&storage, COUNTS, Kind::TimestampedKeyValue));
     storage.delete_store("0_0", "counts").unwrap();
     assert_eq!(open(&storage, COUNTS, Kind::TimestampedKeyValue).offset(), None);
@@ -118,7 +98,7 @@ fn a_store_that_was_thrown_away_is_not_taken_over_again() {
 #[test]
 fn values_of_another_kind_are_left() {
     let directory = java();
-    let storage = storage(directory.path(), PersistentEngine::Fjall);
+    let storage = open_on(PersistentEngine::Fjall, directory.path());
     assert_eq!(open(&storage, COUNTS, Kind::KeyValue).offset(), None);
     assert_eq!(open(&storage, PLAIN, Kind::TimestampedKeyValue).offset(), None);
 }
@@ -139,7 +119,7 @@ fn offsets_within_a_store_count_if_it_was_closed() {
         if let Some(status) = status {
             note(&directory.path().join("app/0_0/rocksdb/counts"), status);
         }
-        let storage = storage(directory.path(), PersistentEngine::Fjall);
+        let storage = open_on(PersistentEngine::Fjall, directory.path());
         let mut state = open(&storage, COUNTS, Kind::TimestampedKeyValue);
         assert_eq!(state.offset(), offset, "status {status:?}");
         let expected = if offset.is_some() { counts() } else { Vec::new() };

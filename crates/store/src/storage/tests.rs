@@ -13,9 +13,9 @@ use crate::spec::{Changelog, ChangelogId, EngineKind, Kind, Logging, StoreSpec};
 use crate::state::{CacheBudget, State, Write};
 use crate::storage::{PersistentEngine, RocksDbOptions, Storage, StorageConfig};
 
-pub(super) const ID: &str = "00000000-0000-0000-0000-000000000001";
+const ID: &str = "00000000-0000-0000-0000-000000000001";
 
-pub(super) fn config(directory: &Path, process_id: &str) -> StorageConfig {
+fn config(directory: &Path, process_id: &str) -> StorageConfig {
     StorageConfig {
         directory: directory.join("app"),
         engine: PersistentEngine::Fjall,
@@ -25,8 +25,16 @@ pub(super) fn config(directory: &Path, process_id: &str) -> StorageConfig {
     }
 }
 
-pub(super) fn open(directory: &Path) -> Storage {
-    Storage::open(config(directory, ID)).unwrap()
+fn open(directory: &Path) -> Storage {
+    open_on(PersistentEngine::Fjall, directory)
+}
+
+pub(super) fn open_on(engine: PersistentEngine, directory: &Path) -> Storage {
+    Storage::open(StorageConfig {
+        engine,
+        ..config(directory, ID)
+    })
+    .unwrap()
 }
 
 fn spec(kind: Kind) -> StoreSpec {

@@ -4,44 +4,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::FjallHome;
-use crate::engine::{Batch, Engine, Home, Opened, Place};
+use crate::engine::Engine;
+use crate::engine::tests::{self, copy, read, write};
 
 const KEYS: i64 = 100;
 const CUTS: usize = 9;
 
 fn open(directory: &Path) -> Box<dyn Engine> {
-    let place = Place {
-        task: "0_0".into(),
-        store: "store".into(),
-        changelog: "log-0".into(),
-    };
-    match FjallHome::new(directory, 1 << 20).open(&place, "1:plain").unwrap() {
-        Opened::Engine(engine) => engine,
-        Opened::OtherFormat(found) => panic!("found format {found}"),
-    }
+    tests::open(&FjallHome::new(directory, 1 << 20), "0_0", "store")
+}
+
+fn key(number: i64) -> String {
+    (number % KEYS).to_string()
 }
 
 /// One commit: an entry that has the same number as the offset.
 fn commit(engine: &mut dyn Engine, number: i64) {
-    let (key, value) = ((number % KEYS).to_be_bytes(), number.to_be_bytes());
-    let mut writes = std::iter::once((&key[..], Some(&value[..])));
-    let batch = Batch {
-        drop_before: None,
-        writes: &mut writes,
-        offset: Some(number),
-        changelog_id: None,
-        positions: &[],
-    };
-    engine.write(batch).unwrap();
+    let value = number.to_string();
+    write(engine, &[(&key(number), Some(&value))], Some(number));
 }
 
 /// The greatest number that an entry has.
 fn latest(engine: &dyn Engine) -> Option<i64> {
-    let values = (0..KEYS).filter_map(|key| {
-        let mut value = Vec::new();
-        engine.get(&key.to_be_bytes(), &mut value).unwrap().then_some(value)
-    });
-    values.map(|value| i64::from_be_bytes(value.try_into().unwrap())).max()
+    let values = (0..KEYS).filter_map(|number| read(engine, &key(number)));
+    values.map(|value| value.parse().unwrap()).max()
 }
 
 /// How many files of sorted entries there are.
@@ -62,18 +48,6 @@ fn journals(directory: &Path) -> Vec<PathBuf> {
     files
         .filter(|path| path.extension().is_some_and(|end| end == "jnl"))
         .collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
-        }
-    }
 }
 
 /// fjall forces files of sorted entries to the disk, but not each batch in the journal: a loss of power leaves the files and
